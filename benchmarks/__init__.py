@@ -1,0 +1,1 @@
+"""Measurements: scripts that are run by hand and print a table."""

@@ -1,0 +1,127 @@
+"""Files that somebody put straight under `projects/{name}/`, as serverless-pypi had it for large ones: checked, then published.
+
+The fold is idempotent and a file never changes, so adopting one whose upload is in flight at this moment does no harm:
+both events name the same object.
+"""
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import groupby
+from typing import IO, cast
+
+from indexer.distribution import Distribution, check_distribution
+from indexer.errors import AlreadyExists, InvalidValue, Missing
+from indexer.events import Event, FileAdded, timestamp
+from indexer.log import Log
+from indexer.names import Filename, ProjectName, check_filename, file_key, is_normalized
+from indexer.rebuild import get_project
+from indexer.snapshot import Snapshot
+from indexer.store import ObjectStore, Stat
+
+PROJECTS_PREFIX = "projects/"
+SPOOL_BYTES = 8_388_608  # 8 MiB: larger files are checked on disk
+# What lies beside files: ours, and what serverless-pypi 0.0.6 left there.
+BESIDE_SUFFIXES = (".metadata", ".asc", "/index.json")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An object that cannot be published, and why."""
+
+    key: str
+    reason: str
+
+
+class _Published(Exception):
+    """Somebody else published the file meanwhile."""
+
+
+def adopt(
+    store: ObjectStore, snapshot: Snapshot, *, now: str, new_id: Callable[[], str]
+) -> tuple[list[str], list[Refusal]]:
+    """Publish the files that lie in the store and are not published; return their keys, and what was refused.
+
+    Args:
+        snapshot: as it is stored; what the log has beyond it is looked at before anything is published.
+        now: of the events.
+        new_id: 128 random bits as hex.
+    """
+    adopted: list[str] = []
+    refused: list[Refusal] = []
+    for stat in _unpublished(store, snapshot):
+        try:
+            if _adopt_file(store, snapshot, stat, now=now, id=new_id()):
+                adopted.append(stat.key)
+        except (InvalidValue, Missing) as fault:
+            logger.warning("%s is not published: %s", stat.key, fault)
+            refused.append(Refusal(key=stat.key, reason=str(fault)))
+    return adopted, refused
+
+
+def _unpublished(store: ObjectStore, snapshot: Snapshot) -> Iterator[Stat]:
+    stats = (stat for stat in store.list(PROJECTS_PREFIX) if not stat.key.endswith(BESIDE_SUFFIXES))
+    for folder, found in groupby(stats, key=lambda stat: stat.key.rpartition("/")[0]):
+        name = folder.removeprefix(PROJECTS_PREFIX)
+        known = get_project(store, snapshot, ProjectName(name)).files if is_normalized(name) else {}
+        yield from (stat for stat in found if stat.key.rpartition("/")[2] not in known)
+
+
+def _adopt_file(store: ObjectStore, snapshot: Snapshot, stat: Stat, *, now: str, id: str) -> bool:
+    project, filename = _parse_key(stat.key)
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spooled:
+        content = cast(IO[bytes], spooled)
+        digest = sha256()
+        for chunk in store.read(stat.key):
+            digest.update(chunk)
+            content.write(chunk)
+        found = check_distribution(content, filename, name=project)
+    change = FileAdded(
+        project=project,
+        filename=filename,
+        version=found.version,
+        size=stat.size,
+        sha256=digest.hexdigest(),
+        upload_time=timestamp(stat.modified),
+        requires_python=found.requires_python,
+        metadata_sha256=put_metadata(store, project, filename, found),
+    )
+    return _append(store, snapshot, change, now=now, id=id)
+
+
+def _parse_key(key: str) -> tuple[ProjectName, Filename]:
+    name, slash, filename = key.removeprefix(PROJECTS_PREFIX).partition("/")
+    if not slash or not is_normalized(name):
+        raise InvalidValue("key", key, "a file lies at projects/{normalised name}/{file name}")
+    return ProjectName(name), check_filename(filename)
+
+
+def put_metadata(store: ObjectStore, project: ProjectName, filename: Filename, found: Distribution) -> str | None:
+    """Store a checked file's `.metadata`, if it is of the kind that has one, and return its sha256."""
+    if found.metadata is None:
+        return None
+    key = file_key(project, filename) + ".metadata"
+    try:
+        store.put_new(key, found.metadata)
+    except AlreadyExists:
+        # It was made of the file that lies beside it, which has these bytes, or by a predecessor from an upload's form.
+        store.put(key, found.metadata)
+    return sha256(found.metadata).hexdigest()
+
+
+def _append(store: ObjectStore, snapshot: Snapshot, change: FileAdded, *, now: str, id: str) -> bool:
+    def step(event: Event) -> None:
+        added = event.change
+        if isinstance(added, FileAdded) and (added.project, added.filename) == (change.project, change.filename):
+            raise _Published
+
+    try:
+        Log(store).append(snapshot.head, change, by="reindex", at=now, id=id, step=step)
+    except _Published:
+        return False
+    logger.info("%s is published", file_key(change.project, change.filename))
+    return True

@@ -1,0 +1,194 @@
+"""What can happen to a private index, and how it is written down: one JSON object per event.
+
+An event is stored once and never changed, so this codec is for ever: a new field is optional, a new meaning is a new kind.
+An unknown version or kind is a loud error, because a process that is older than the log must not guess.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from hashlib import sha256
+from types import NoneType, UnionType
+from typing import Any, get_args, get_type_hints
+
+import orjson
+
+from indexer.errors import CorruptObject
+from indexer.names import Filename, ProjectName, check_filename, is_normalized
+
+EVENT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileAdded:
+    """A file was published. The first one of a file name counts; what comes later under that name changes nothing.
+
+    Attributes:
+        version: as the file's name and metadata have it, for the page's `versions`.
+        size: in bytes.
+        sha256: of the file, lower-case hex.
+        upload_time: `YYYY-MM-DDThh:mm:ss.ffffffZ`; of the source where the file was brought over from another index.
+        metadata_sha256: of the `.metadata` object beside the file, or None where there is none.
+    """
+
+    project: ProjectName
+    filename: Filename
+    version: str
+    size: int
+    sha256: str
+    upload_time: str
+    requires_python: str | None = None
+    metadata_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileYanked:
+    """A file was yanked (PEP 592); `reason` may be empty."""
+
+    project: ProjectName
+    filename: Filename
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileUnyanked:
+    """A yank was taken back."""
+
+    project: ProjectName
+    filename: Filename
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRemoved:
+    """A file is no longer offered; its name stays taken."""
+
+    project: ProjectName
+    filename: Filename
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamesReserved:
+    """Project names that match (`*` is any run of characters) are private, even before their first upload."""
+
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserPut:
+    """A user was added or changed. The secret is in the user's record, never here."""
+
+    username: str
+    upload: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserRemoved:
+    """A user was removed."""
+
+    username: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamRefreshed:
+    """The upstream's master index was read anew.
+
+    Attributes:
+        names_sha256: of the list of names, which also names the stored list and its filter.
+        count: how many names.
+    """
+
+    names_sha256: str
+    count: int
+
+
+Change = FileAdded | FileYanked | FileUnyanked | FileRemoved | NamesReserved | UserPut | UserRemoved | UpstreamRefreshed
+FileChange = FileAdded | FileYanked | FileUnyanked | FileRemoved
+
+KINDS: dict[str, type[Change]] = {kind.__name__: kind for kind in get_args(Change)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A change with its place in the log.
+
+    Attributes:
+        seq: 1 for the first event, and no number is left out.
+        id: random hex; tells a writer's own event from another's when the answer to a write was lost.
+        prev: the digest of the event before, "" for the first: it ties the log together.
+        at: UTC, `YYYY-MM-DDThh:mm:ss.ffffffZ`.
+        by: the user or caller who asked for the change.
+        digest: sha256 of the stored bytes, as the next event's `prev` has it.
+    """
+
+    seq: int
+    id: str
+    prev: str
+    at: str
+    by: str
+    change: Change
+    digest: str
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment as `YYYY-MM-DDThh:mm:ss.ffffffZ`, as the simple API and the log have it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def encode_event(*, seq: int, id: str, prev: str, at: str, by: str, change: Change) -> bytes:
+    """Return the bytes of an event as they are stored."""
+    document: dict[str, Any] = {"v": EVENT_VERSION, "seq": seq, "id": id, "prev": prev, "at": at, "by": by}
+    document["kind"] = type(change).__name__
+    document.update((field.name, getattr(change, field.name)) for field in fields(change))
+    return orjson.dumps(document)
+
+
+def decode_event(key: str, body: bytes) -> Event:
+    """Return the event that is stored in these bytes.
+
+    Args:
+        key: where the bytes came from, for the error.
+
+    Raises:
+        CorruptObject: they are no event, or one of a version or kind that this process does not know.
+    """
+    try:
+        document = orjson.loads(body)
+        if not isinstance(document, dict):
+            raise ValueError("an event is a JSON object")
+        if document.get("v") != EVENT_VERSION:
+            raise ValueError(f"unknown event version {document.get('v')!r}; this process may be older than the log")
+        kind = KINDS.get(document.get("kind", ""))
+        if kind is None:
+            raise ValueError(f"unknown kind {document.get('kind')!r}; this process may be older than the log")
+        return Event(
+            seq=_field(document, "seq", int),
+            id=_field(document, "id", str),
+            prev=_field(document, "prev", str),
+            at=_field(document, "at", str),
+            by=_field(document, "by", str),
+            change=_decode_change(kind, document),
+            digest=sha256(body).hexdigest(),
+        )
+    except (ValueError, TypeError) as fault:
+        raise CorruptObject(key, f"no readable event: {fault}") from fault
+
+
+def _decode_change(kind: type[Change], document: dict[str, Any]) -> Change:
+    types = get_type_hints(kind)
+    values = {field.name: _field(document, field.name, types[field.name]) for field in fields(kind)}
+    if not is_normalized(values.get("project", "a")):
+        raise ValueError(f"project {values['project']!r} is not normalised")
+    check_filename(values.get("filename", "a"))
+    return kind(**values)
+
+
+def _field(document: dict[str, Any], name: str, type_: Any) -> Any:
+    value = document.get(name)
+    if type_ == tuple[str, ...]:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+    elif isinstance(type_, UnionType):
+        if isinstance(value, (NoneType, str)):
+            return value
+    elif isinstance(value, getattr(type_, "__supertype__", type_)) and (type_ is bool or not isinstance(value, bool)):
+        return value
+    raise ValueError(f"field {name} is {value!r}")

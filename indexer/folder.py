@@ -1,0 +1,307 @@
+"""A store in a folder of this machine: every object is a plain file, every write atomic and durable.
+
+Owns the file system calls. Knows nothing of what the objects mean, reads no clock and no environment. Several processes
+may share one folder. obstore's local store is not used: it has no replace-if-unchanged and no etag under our control.
+
+Reading list: link(2), rename(2) and fsync(2) for what is atomic and what is durable; flock(2).
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any, BinaryIO
+
+from indexer.errors import AlreadyExists, Changed, Missing, StoreUnavailable, TooLarge
+from indexer.store import BINARY, CHUNK_BYTES, MAX_OBJECT_BYTES, Stat, Stored, check_key, check_prefix, is_key
+
+PRIVATE_FOLDER = ".tmp"  # no key begins with a dot, so nothing in it can be read or listed
+LEFTOVER_SECONDS = 86_400  # a day: no write takes so long, so an older temporary file belongs to a killed process
+_ABSENT = (FileNotFoundError, NotADirectoryError)
+_READ = os.O_RDONLY | os.O_CLOEXEC
+
+
+class FolderStore:
+    """Objects as files below `root`, which is created when there is none.
+
+    Args:
+        random_bytes: where names of temporary files and the random part of etags come from.
+    """
+
+    def __init__(self, root: Path, *, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self._base = os.path.abspath(root) + "/"
+        self._private = self._base + PRIVATE_FOLDER + "/"
+        self._lock = self._private + "lock"
+        self._random_bytes = random_bytes
+        with _translated(str(root)):
+            os.makedirs(self._private, exist_ok=True)
+            self._remove_leftovers()
+
+    def find(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored | None:
+        """Return the object, or None when there is none."""
+        opened = self._open(key)
+        if opened is None:
+            return None
+        descriptor, status = opened
+        try:
+            if status.st_size > limit:
+                raise TooLarge(key, limit)
+            body = os.read(descriptor, status.st_size)
+        except OSError as error:
+            raise _unavailable(key, error) from error
+        finally:
+            os.close(descriptor)
+        if len(body) != status.st_size:
+            raise StoreUnavailable(key, f"read {len(body):,} of {status.st_size:,} bytes")
+        return Stored(body=body, etag=_etag(status))
+
+    def get(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored:
+        """Return the object."""
+        stored = self.find(key, limit=limit)
+        if stored is None:
+            raise Missing(key)
+        return stored
+
+    def stat(self, key: str) -> Stat | None:
+        """Return what is known of the object, or None when there is none."""
+        try:
+            status = os.stat(self._path(key))
+        except _ABSENT:
+            return None
+        except OSError as error:
+            raise _unavailable(key, error) from error
+        return _stat(key, status) if S_ISREG(status.st_mode) else None
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Return the bytes from `start` up to, not including, `end`, in chunks."""
+        opened = self._open(key)
+        if opened is None:
+            raise Missing(key)
+        descriptor, status = opened
+        # The file object closes itself also when the iterator is dropped before its end, or never begun.
+        file = open(descriptor, "rb", buffering=0)  # noqa: SIM115
+        return _chunks(key, file, start, status.st_size if end is None else min(end, status.st_size))
+
+    def put_new(self, key: str, body: bytes, *, content_type: str = BINARY) -> str:
+        """Write an object where there is none and return its etag."""
+        return self._store(key, (body,), self._link)
+
+    def put(self, key: str, body: bytes, *, content_type: str = BINARY) -> str:
+        """Write an object whether or not there is one and return its etag."""
+        return self._store(key, (body,), self._move)
+
+    def replace(self, key: str, body: bytes, *, etag: str, content_type: str = BINARY) -> str:
+        """Write an object in the place of the one that has this etag and return the new etag."""
+
+        def move_if_unchanged(temporary: str, path: str) -> None:
+            with self._locked():
+                found = self.stat(key)
+                if found is None or found.etag != etag:
+                    raise Changed(key)
+                os.replace(temporary, path)
+
+        return self._store(key, (body,), move_if_unchanged)
+
+    def write(self, key: str, chunks: Iterable[bytes], *, content_type: str = BINARY, new: bool = False) -> None:
+        """Write an object of any size from chunks, in bounded memory."""
+        self._store(key, chunks, self._link if new else self._move)
+
+    def list(self, prefix: str, *, after: str = "") -> Iterator[Stat]:
+        """Yield the objects whose keys begin with `prefix` and sort after `after`, in the order of the keys' bytes."""
+        return self._walk(check_prefix(prefix), after.encode())
+
+    def delete(self, key: str) -> None:
+        """Remove the object; one that is not there is no error."""
+        path = self._path(key)
+        with _translated(key), self._locked():
+            try:
+                os.unlink(path)
+            except (*_ABSENT, IsADirectoryError):
+                return
+            _sync_folder(os.path.dirname(path))
+
+    def signed_url(self, key: str, *, seconds: int) -> str | None:
+        """Return None: the app delivers a folder's objects itself."""
+        check_key(key)
+        return None
+
+    def gather(self, *calls: Callable[[], Any]) -> Sequence[Any]:
+        """Run the calls one after the other: a file is read sooner than a thread starts."""
+        results = []
+        failures = []
+        for call in calls:
+            try:
+                results.append(call())
+            except Exception as error:  # raised below, when all have ended
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return results
+
+    def _path(self, key: str) -> str:
+        return self._base + check_key(key)
+
+    def _open(self, key: str) -> tuple[int, os.stat_result] | None:
+        try:
+            descriptor = os.open(self._path(key), _READ)
+        except _ABSENT:
+            return None
+        except OSError as error:
+            raise _unavailable(key, error) from error
+        status = os.fstat(descriptor)
+        if not S_ISREG(status.st_mode):
+            os.close(descriptor)
+            return None
+        return descriptor, status
+
+    def _store(self, key: str, chunks: Iterable[bytes], publish: Callable[[str, str], None]) -> str:
+        """Write the chunks to a temporary file, give it its name with `publish`, and return its etag."""
+        path = self._path(key)
+        temporary = f"{self._private}{self._random_bytes(16).hex()}"
+        try:
+            with _translated(key):
+                file = open(temporary, "xb")  # noqa: SIM115
+            with file:
+                # Only our own calls are translated: an OSError of the generator is not the store's.
+                for chunk in chunks:
+                    with _translated(key):
+                        file.write(chunk)
+                with _translated(key):
+                    status = self._seal(file)
+            with _translated(key):
+                _make_folders(os.path.dirname(path))
+                try:
+                    publish(temporary, path)
+                except FileExistsError:
+                    raise AlreadyExists(key) from None
+                _sync_folder(os.path.dirname(path))
+        finally:
+            with suppress(OSError):
+                os.unlink(temporary)
+        return _etag(status)
+
+    def _seal(self, file: BinaryIO) -> os.stat_result:
+        """Make the content durable and its etag unlike any earlier one's, and return the file's status.
+
+        Inode, time and size alone could repeat: a freed inode is handed out again at once, and the kernel's file times
+        advance only every few milliseconds. So the lowest 20 bits of the time (about a millisecond) are random.
+        """
+        file.flush()
+        status = os.fstat(file.fileno())
+        noise = int.from_bytes(self._random_bytes(3), "big") & 0xFFFFF
+        os.utime(file.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns & ~0xFFFFF | noise))
+        os.fsync(file.fileno())
+        return os.fstat(file.fileno())
+
+    def _link(self, temporary: str, path: str) -> None:
+        # link, unlike rename, fails when the name is taken: the one test-and-set that every process respects.
+        os.link(temporary, path)
+
+    def _move(self, temporary: str, path: str) -> None:
+        with self._locked():
+            os.replace(temporary, path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep every other replacement and removal in this folder out, in this process and in others."""
+        # A descriptor of its own for each: flock belongs to the open file, so threads exclude each other too.
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _remove_leftovers(self) -> None:
+        # The file system's own clock, read off a file just touched: the one that the leftovers' times come from.
+        with self._locked():
+            os.utime(self._lock)
+            now_ns = os.stat(self._lock).st_mtime_ns
+        for entry in os.scandir(self._private):
+            with suppress(FileNotFoundError):
+                if entry.name != "lock" and now_ns - entry.stat().st_mtime_ns > LEFTOVER_SECONDS * 1_000_000_000:
+                    os.unlink(entry.path)
+
+    def _walk(self, folder: str, after: bytes) -> Iterator[Stat]:
+        for key, entry in self._entries(folder, after):
+            if key.endswith("/"):
+                yield from self._walk(key, after)
+                continue
+            try:
+                status = entry.stat()
+            except FileNotFoundError:
+                continue  # removed since the folder was read
+            except OSError as error:
+                raise _unavailable(key, error) from error
+            if S_ISREG(status.st_mode):
+                yield _stat(key, status)
+
+    def _entries(self, folder: str, after: bytes) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Yield what a folder holds after `after`, in the order of the keys' bytes; a folder's own key ends in `/`."""
+        try:
+            with os.scandir(self._base + folder) as entries:
+                found = [(folder + entry.name + "/" * entry.is_dir(follow_symlinks=False), entry) for entry in entries]
+        except _ABSENT:
+            return
+        except OSError as error:
+            raise _unavailable(folder, error) from error
+        ordered = sorted((key.encode(), key, entry) for key, entry in found if is_key(key.removesuffix("/")))
+        for name, key, entry in ordered:
+            if name > after or (key.endswith("/") and after.startswith(name)):
+                yield key, entry
+
+
+def _etag(status: os.stat_result) -> str:
+    return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def _stat(key: str, status: os.stat_result) -> Stat:
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    return Stat(key=key, size=status.st_size, etag=_etag(status), modified=modified)
+
+
+def _chunks(key: str, file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    with file, _translated(key):
+        file.seek(start)
+        while start < end:
+            chunk = file.read(min(CHUNK_BYTES, end - start))
+            if not chunk:
+                raise StoreUnavailable(key, f"the file ends before byte {end:,}")
+            start += len(chunk)
+            yield chunk
+
+
+def _make_folders(folder: str) -> None:
+    """Create a folder and those above it, each durable."""
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        _make_folders(os.path.dirname(folder))
+        with suppress(FileExistsError):
+            os.mkdir(folder)
+    _sync_folder(os.path.dirname(folder))
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, _READ | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unavailable(key: str, error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(key, error.strerror or str(error))
+
+
+@contextmanager
+def _translated(key: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _unavailable(key, error) from error

@@ -1,0 +1,144 @@
+"""Pages of the simple API as text: HTML of a project, HTML and JSON of the root listing.
+
+Pure. Trusts no string: whatever an upstream says in a name, a reason or a digest stays text. Knows no format
+negotiation, no compression and no store.
+
+Simple repository API: base HTML (PEP 503), yanked (592), version (629), metadata (658, 714), provenance (740), project
+status (792).
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from indexer.wire import API_VERSION, Hashes, ProjectFile, ProjectPage
+
+_NAMES_PER_CHUNK = 10_000  # about 500 KB of text at a time; a listing has 927,000 names
+
+_HEAD = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="pypi:repository-version" content="{API_VERSION}">
+"""
+_FOOT = "</body>\n</html>\n"
+
+_SPECIAL = re.compile(r"""[&<>"'\r]""")
+_DIGEST = re.compile(r"[A-Za-z0-9_-]+=[0-9A-Fa-f]+")
+_UNQUOTED = re.compile(r"[A-Za-z0-9._~-]*")
+_UNQUOTED_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-")
+_NORMALIZED_LINES = re.compile(r"[a-z0-9-]+(?:\n[a-z0-9-]+)*")
+_SEPARATORS = re.compile(r"[-_.]+")
+
+
+def render_project_html(page: ProjectPage) -> bytes:
+    """Return a project's page; its links are the files' `url`s as they are, followed by one digest."""
+    title = f"Links for {_escape(page['name'])}"
+    status = page.get("project-status", {})
+    metas = [
+        f'<meta name="pypi:{name}" content="{_escape(value)}">\n'
+        for name, value in (("project-status", status.get("status")), ("project-status-reason", status.get("reason")))
+        if value is not None
+    ]
+    anchors = map(_anchor, page["files"])
+    text = (
+        f"{_HEAD}{''.join(metas)}<title>{title}</title>\n</head>\n<body>\n<h1>{title}</h1>\n{''.join(anchors)}{_FOOT}"
+    )
+    return text.encode("utf-8", "replace")
+
+
+def render_root_html(names: Iterable[str]) -> Iterator[bytes]:
+    """Yield the root listing's HTML in chunks; a name that is not normalised links to its normal form."""
+    yield f"{_HEAD}<title>Simple index</title>\n</head>\n<body>\n".encode()
+    for chunk in _chunks(names):
+        if _NORMALIZED_LINES.fullmatch("\n".join(chunk)):  # one match for all is what makes a million names quick
+            text = "".join([f'<a href="{name}/">{name}</a>\n' for name in chunk])
+        else:
+            text = "".join([f'<a href="{_project_link(name)}">{_escape(name)}</a>\n' for name in chunk])
+        yield text.encode("utf-8", "replace")
+    yield _FOOT.encode()
+
+
+def render_root_json(names: Iterable[str]) -> Iterator[bytes]:
+    """Yield the root listing's JSON in chunks."""
+    yield f'{{"meta":{{"api-version":"{API_VERSION}"}},"projects":['.encode()
+    comma = ""
+    for chunk in _chunks(names):
+        if _NORMALIZED_LINES.fullmatch("\n".join(chunk)):
+            objects = '{"name":"' + '"},{"name":"'.join(chunk) + '"}'
+        else:
+            from json import dumps
+
+            objects = ",".join([f'{{"name":{dumps(name)}}}' for name in chunk])
+        yield f"{comma}{objects}".encode()
+        comma = ","
+    yield b"]}"
+
+
+def file_link(filename: str) -> str:
+    """Return the relative link from a project's page to one of its files.
+
+    `+` and `!` are percent-encoded: in an S3 URL a raw `+` is a space, and pip asks for `%2B` and `%21` whatever is
+    listed, so that nothing else would keep the address that is listed and the one asked for the same.
+    """
+    if _UNQUOTED.fullmatch(filename):
+        return filename
+    raw = filename.encode("utf-8", "replace")
+    return "".join([chr(byte) if byte in _UNQUOTED_BYTES else f"%{byte:02X}" for byte in raw])
+
+
+def _anchor(file: ProjectFile) -> str:
+    digest = _digest(file["hashes"])
+    fragment = f"#{digest}" if digest else ""
+    attributes = _attributes(file)
+    return f'<a href="{_escape(file["url"])}{fragment}"{attributes}>{_escape(file["filename"])}</a><br>\n'
+
+
+def _attributes(file: ProjectFile) -> str:
+    # Written out, not a table: pages of 4,400 files take 17 ms like this and took 23 ms with a table.
+    text = ""
+    if (requires_python := file.get("requires-python")) is not None:
+        text += f' data-requires-python="{_escape(requires_python)}"'
+    if core_metadata := _metadata(file.get("core-metadata")):
+        text += f' data-core-metadata="{core_metadata}"'
+    if dist_info_metadata := _metadata(file.get("dist-info-metadata")):
+        text += f' data-dist-info-metadata="{dist_info_metadata}"'
+    # "a non empty, but otherwise arbitrary, string": so `""` is not yanked, and `true` is yanked without a reason
+    if yanked := file.get("yanked"):
+        text += f' data-yanked="{"" if yanked is True else _escape(yanked)}"'
+    if (signed := file.get("gpg-sig")) is not None:
+        text += f' data-gpg-sig="{"true" if signed else "false"}"'
+    if (provenance := file.get("provenance")) is not None:
+        text += f' data-provenance="{_escape(provenance)}"'
+    return text
+
+
+def _metadata(value: bool | Hashes | None) -> str | None:
+    if value is None or value is False:
+        return None
+    return "true" if value is True else _digest(value) or "true"
+
+
+def _digest(hashes: Hashes) -> str | None:
+    """Return `name=hex`, of sha256 where there is one; what is no digest is passed over."""
+    if "sha256" in hashes and _DIGEST.fullmatch(digest := f"sha256={hashes['sha256']}"):
+        return digest
+    return next((d for name, value in hashes.items() if _DIGEST.fullmatch(d := f"{name}={value}")), None)
+
+
+def _escape(text: str) -> str:
+    """Return the text as HTML, for an element or a quoted attribute; parsers make a raw carriage return a line feed."""
+    if not _SPECIAL.search(text):
+        return text
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace('"', "&quot;").replace("'", "&#39;").replace("\r", "&#13;")
+
+
+def _project_link(name: str) -> str:
+    return file_link(_SEPARATORS.sub("-", name).lower()) + "/"
+
+
+def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(names)
+    while chunk := list(islice(remaining, _NAMES_PER_CHUNK)):
+        yield chunk

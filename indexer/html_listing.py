@@ -1,0 +1,99 @@
+"""An upstream's HTML project page, as the dict its JSON page would be.
+
+Owns what only HTML has: attributes for keys, a digest in the fragment, no versions, no mark that says what page it is.
+Imports pypi_simple, with an HTML parser and pydantic, inside its functions.
+
+PEP 503, 592 (data-yanked), 629 (versions of the page), 658, 714 (metadata), 740, 792.
+"""
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from indexer.names import ProjectName
+
+if TYPE_CHECKING:
+    from pypi_simple.html import Link, RepositoryPage
+
+# What pip, uv and old setuptools know as files; other links of a page (to its parent, a style sheet) are none.
+_EXTENSIONS = (
+    ".whl", ".tar.gz", ".zip", ".tgz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz", ".tar.z", ".tar.lz",
+    ".tar.lzma", ".tlz", ".tar.zst", ".tar", ".egg", ".exe", ".msi", ".rpm", ".deb", ".dmg",
+)  # fmt: skip
+_TITLE = re.compile(rb"<(?:title|h1)[^<>]{0,200}>\s*links for\b", re.IGNORECASE)
+_PASSWORD = re.compile(rb"<input\b[^<>]{0,1000}\btype\s*=\s*[\"']?password\b", re.IGNORECASE)
+_HTML = re.compile(rb"<html\b", re.IGNORECASE)
+_HTML_END = re.compile(rb"</html\s*>", re.IGNORECASE)
+_DIGEST = re.compile(r"([A-Za-z0-9_-]+)=([0-9A-Fa-f]+)")
+
+
+def read_html_page(project: ProjectName, content: bytes, url: str) -> dict[str, Any] | None:
+    """Return the page's files, versions and status in the JSON page's terms, or None when it is no project page.
+
+    Args:
+        project: whose page it should be.
+        url: where it was, for its relative links.
+    """
+    if _PASSWORD.search(content) or (_HTML.search(content) and not _HTML_END.search(content)):
+        return None
+    page = _parse(content, url)
+    if page is None:
+        return None
+    files = [file for link in page.links if (file := _find_file(link)) is not None]
+    # An empty project has no file that would tell; a login page has none either.
+    if not files and not _TITLE.search(content) and "repository-version" not in page.pypi_meta:
+        return None
+    wire: dict[str, Any] = {"name": project, "meta": {}, "files": files}
+    if status := page.pypi_meta.get("project-status"):
+        wire["project-status"] = {"status": status[0]}
+        if reason := page.pypi_meta.get("project-status-reason"):
+            wire["project-status"]["reason"] = reason[0]
+    return wire
+
+
+def _parse(content: bytes, url: str) -> "RepositoryPage | None":
+    from bs4.exceptions import ParserRejectedMarkup
+    from pypi_simple.errors import UnsupportedRepoVersionError
+    from pypi_simple.html import RepositoryPage
+
+    try:
+        return RepositoryPage.from_html(content.decode("utf-8", "replace"), url)
+    except (ParserRejectedMarkup, UnsupportedRepoVersionError, AssertionError, ValueError):
+        return None
+
+
+def _find_file(link: "Link") -> dict[str, Any] | None:
+    parts = urlsplit(link.url)
+    filename = unquote(parts.path.rpartition("/")[2])
+    if not filename.lower().endswith(_EXTENSIONS):
+        return None
+    file: dict[str, Any] = {"filename": filename, "url": link.url, "hashes": _digests(parts.fragment)}
+    for key, attribute in (("requires-python", "data-requires-python"), ("provenance", "data-provenance")):
+        if (text := link.get_str_attrib(attribute)) is not None:
+            file[key] = text
+    for key in ("core-metadata", "dist-info-metadata"):
+        if (text := link.get_str_attrib(f"data-{key}")) is not None:
+            file[key] = _digests(text) or text.lower() == "true"
+    if (signed := link.get_str_attrib("data-gpg-sig")) is not None:
+        file["gpg-sig"] = signed.lower() == "true"
+    # PEP 592: "The value of the data-yanked attribute, if present, is an arbitrary string that represents the reason"
+    if (reason := link.get_str_attrib("data-yanked")) is not None:
+        file["yanked"] = reason or True
+    return file
+
+
+def _digests(text: str) -> dict[str, str]:
+    found = _DIGEST.fullmatch(text)
+    return {found[1]: found[2]} if found else {}
+
+
+def find_version(project: ProjectName, filename: str) -> str | None:
+    """Return the version in a file's name, in its normal form where it has one, or None when there is none."""
+    from packaging.utils import canonicalize_version
+    from pypi_simple import UnparsableFilenameError, parse_filename
+
+    try:
+        _, version, _ = parse_filename(filename, project)
+    except UnparsableFilenameError:
+        return None
+    return canonicalize_version(version, strip_trailing_zero=False)

@@ -1,0 +1,139 @@
+"""The log: numbered objects without gaps, each written once. It is the only truth about private projects.
+
+A writer only ever writes the number after one it has seen, so a missing `head + 1` proves that everything up to `head`
+is everything there is. Each event carries the digest of the one before, so an edited or removed event is noticed by
+whoever reads past it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from indexer.errors import AlreadyExists, CorruptObject, StoreUnavailable
+from indexer.events import Change, Event, decode_event, encode_event
+from indexer.store import ObjectStore, Stored
+
+MAX_EVENT_BYTES = 262_144  # 256 KiB: an event is about 500 bytes; a long list of reserved patterns a few thousand
+STEPS_BEFORE_LISTING = 4  # a tail this short is read number by number; a longer one is listed first
+READ_AT_ONCE = 64  # events fetched side by side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """A place in the log: the last event that is known, and its digest. `ORIGIN` is before the first."""
+
+    seq: int
+    digest: str
+
+
+ORIGIN = Head(seq=0, digest="")
+
+
+def log_key(seq: int) -> str:
+    """Return the key of the event with this number."""
+    return f"log/{seq:020}.json"
+
+
+class Log:
+    """Appends to and reads from the log in one store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def find_next(self, head: Head) -> Event | None:
+        """Return the event after `head`, or None: then `head` is the end, as of some moment during this call.
+
+        Raises:
+            CorruptObject: the object is no event, or does not continue from `head`.
+        """
+        key = log_key(head.seq + 1)
+        stored = self._store.find(key, limit=MAX_EVENT_BYTES)
+        return None if stored is None else _continued(head, key, stored)
+
+    def read_after(self, head: Head) -> Iterator[Event]:
+        """Yield the events after `head`, in order, to the end.
+
+        Raises:
+            CorruptObject: an event is unreadable, missing before a later one, or does not continue the one before.
+        """
+        for _ in range(STEPS_BEFORE_LISTING):
+            event = self.find_next(head)
+            if event is None:
+                return
+            yield event
+            head = head_of(event)
+        yield from self._read_listed(head)
+
+    def _read_listed(self, head: Head) -> Iterator[Event]:
+        batch: list[str] = []
+        for stat in self._store.list("log/", after=log_key(head.seq)):
+            batch.append(stat.key)
+            if len(batch) == READ_AT_ONCE:
+                for event in self._read_batch(head, batch):
+                    yield event
+                    head = head_of(event)
+                batch = []
+        yield from self._read_batch(head, batch)
+
+    def _read_batch(self, head: Head, keys: list[str]) -> Iterator[Event]:
+        calls = [_finder(self._store, key) for key in keys]
+        for key, stored in zip(keys, self._store.gather(*calls), strict=True):
+            if key != log_key(head.seq + 1):
+                raise CorruptObject(log_key(head.seq + 1), "an event is missing before a later one")
+            if stored is None:
+                # It was listed, so it exists: the store contradicts itself, and guessing would hide an event.
+                raise StoreUnavailable(key, "a listed event cannot be read")
+            event = _continued(head, key, stored)
+            yield event
+            head = head_of(event)
+
+    def append(
+        self,
+        head: Head,
+        change: Change,
+        *,
+        by: str,
+        at: str,
+        id: str,
+        step: Callable[[Event], None] = lambda event: None,
+    ) -> Event:
+        """Write the change as the next event and return it: the commit of whatever it describes.
+
+        Args:
+            head: a place that has been seen; being behind costs only time.
+            id: random hex, new for each change.
+            step: called with each event found on the way to the end; it may raise to withdraw the change.
+
+        Raises:
+            StoreUnavailable: the store failed; the event may or may not have been written.
+        """
+        while True:
+            for event in self.read_after(head):
+                if event.id == id:  # an earlier try was written, only its answer was lost
+                    return event
+                step(event)
+                head = head_of(event)
+            seq = head.seq + 1
+            body = encode_event(seq=seq, id=id, prev=head.digest, at=at, by=by, change=change)
+            try:
+                self._store.put_new(log_key(seq), body, content_type="application/json")
+            except AlreadyExists:
+                continue
+            return decode_event(log_key(seq), body)
+
+
+def head_of(event: Event) -> Head:
+    """Return the place in the log right after this event."""
+    return Head(seq=event.seq, digest=event.digest)
+
+
+def _finder(store: ObjectStore, key: str) -> Callable[[], Stored | None]:
+    return lambda: store.find(key, limit=MAX_EVENT_BYTES)
+
+
+def _continued(head: Head, key: str, stored: Stored) -> Event:
+    event = decode_event(key, stored.body)
+    if event.seq != head.seq + 1:
+        raise CorruptObject(key, f"the event says it is number {event.seq}")
+    if event.prev != head.digest:
+        raise CorruptObject(key, "the event does not continue the one before it; one of the two was altered")
+    return event

@@ -1,0 +1,121 @@
+"""Refresh what is known of the upstream, adopt files put straight into the bucket, rebuild, and clear what is superseded."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from indexer.adopt import Refusal, adopt
+from indexer.errors import UpstreamUnavailable
+from indexer.events import UpstreamRefreshed, timestamp
+from indexer.log import Log
+from indexer.master import MASTER_PREFIX, encode_names, names_digest, put_master
+from indexer.rebuild import Rebuilt, rebuild
+from indexer.root import INDEX_PREFIX, RENDERERS, put_root, root_key
+from indexer.simple import Renderer
+from indexer.snapshot import Snapshot
+from indexer.store import ObjectStore
+from indexer.upstream import Upstream
+
+# An index does not lose half of its projects in an hour: a list that says so is some other page, or half of one.
+LEAST_SHARE = 0.5
+# What a snapshot no longer names may still be read by a container that loaded the one before, for as long as one lives.
+KEEP_SUPERSEDED = timedelta(hours=6)
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reindexed:
+    """What a reindex did.
+
+    Attributes:
+        upstream_count: names in the upstream's list, None when none was ever read.
+        upstream_fault: why the list could not be read this time.
+        adopted: keys of the files that were found and published.
+        refused: objects that cannot be published.
+    """
+
+    rebuilt: Rebuilt
+    upstream_count: int | None
+    upstream_fault: str | None
+    adopted: tuple[str, ...]
+    refused: tuple[Refusal, ...]
+
+
+def reindex(
+    store: ObjectStore,
+    upstream: Upstream,
+    renderer: Renderer,
+    *,
+    now: Callable[[], datetime],
+    new_id: Callable[[], str],
+    by: str,
+    on_progress: Progress | None = None,
+) -> Reindexed:
+    """Bring everything up to date. A failing upstream stops none of the rest.
+
+    Args:
+        now: the current time.
+        new_id: 128 random bits as hex.
+        by: who asked for it, for the log.
+        on_progress: called with the bytes read of the upstream's list, and of how many where that is known.
+    """
+    before = rebuild(store, renderer).snapshot
+    fault = None
+    try:
+        _refresh(store, upstream, before, now=now, id=new_id(), by=by, on_progress=on_progress)
+    except UpstreamUnavailable as error:
+        fault = str(error)
+        logger.warning("%s; going on with the list that is known", error)
+    adopted, refused = adopt(store, before, now=timestamp(now()), new_id=new_id)
+    rebuilt = rebuild(store, renderer)
+    for extension in RENDERERS:
+        if store.stat(root_key(rebuilt.snapshot, extension)) is None:
+            put_root(store, rebuilt.snapshot, extension)
+    _clear_superseded(store, rebuilt.snapshot, now())
+    known = rebuilt.snapshot.upstream
+    return Reindexed(
+        rebuilt=rebuilt,
+        upstream_count=None if known is None else known.count,
+        upstream_fault=fault,
+        adopted=tuple(adopted),
+        refused=tuple(refused),
+    )
+
+
+def _refresh(
+    store: ObjectStore,
+    upstream: Upstream,
+    snapshot: Snapshot,
+    *,
+    now: Callable[[], datetime],
+    id: str,
+    by: str,
+    on_progress: Progress | None,
+) -> None:
+    known = snapshot.upstream
+    least = 1 if known is None else max(1, int(known.count * LEAST_SHARE))
+    names = set(upstream.fetch_names(expected_at_least=least, on_progress=on_progress))
+    content = encode_names(names)
+    names_sha256 = names_digest(content)
+    if known is not None and known.names_sha256 == names_sha256:
+        logger.info("the upstream still lists the same %d projects", len(names))
+        return
+    put_master(store, content)
+    change = UpstreamRefreshed(names_sha256=names_sha256, count=len(names))
+    Log(store).append(snapshot.head, change, by=by, at=timestamp(now()), id=id)
+    logger.info("the upstream lists %d projects", len(names))
+
+
+def _clear_superseded(store: ObjectStore, snapshot: Snapshot, now: datetime) -> None:
+    """Remove lists of upstream names and root listings that nothing names any more."""
+    current = "" if snapshot.upstream is None else f"{MASTER_PREFIX}{snapshot.upstream.names_sha256}"
+    index_seq = f"{INDEX_PREFIX}{snapshot.index_seq:020}"
+    for prefix, kept in ((MASTER_PREFIX, current), (INDEX_PREFIX, index_seq)):
+        for stat in list(store.list(prefix)):
+            newer = prefix == INDEX_PREFIX and stat.key > index_seq
+            if not newer and not (kept and stat.key.startswith(kept)) and now - stat.modified > KEEP_SUPERSEDED:
+                store.delete(stat.key)

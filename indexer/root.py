@@ -1,0 +1,64 @@
+"""The root listing: every name that can be asked for, private and upstream, in both formats, ready to be sent.
+
+Rendering it costs seconds with an upstream of a million names, so it is made when the set of names changed: by a reindex,
+or by the first request that finds it missing.
+"""
+
+import logging
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+
+from indexer.errors import AlreadyExists, CorruptObject, Missing
+from indexer.html import render_root_html, render_root_json
+from indexer.master import get_names
+from indexer.names import ProjectName
+from indexer.simple import RENDERER_VERSION
+from indexer.snapshot import Snapshot
+from indexer.store import ObjectStore
+
+INDEX_PREFIX = "index/"
+GZIP_LEVEL = 4  # 6 takes half as long again for 5 % less
+
+RENDERERS: dict[str, Callable[[Iterable[str]], Iterator[bytes]]] = {
+    "json": render_root_json,
+    "html": render_root_html,
+}
+
+logger = logging.getLogger(__name__)
+
+
+def root_key(snapshot: Snapshot, extension: str) -> str:
+    """Return the key of the root listing that shows the snapshot's set of names."""
+    return f"{INDEX_PREFIX}{snapshot.index_seq:020}-{RENDERER_VERSION}.{extension}.gz"
+
+
+def put_root(store: ObjectStore, snapshot: Snapshot, extension: str) -> str:
+    """Render and store the root listing and return its key."""
+    key = root_key(snapshot, extension)
+    body = _compress(RENDERERS[extension](_all_names(store, snapshot)))
+    try:
+        store.put_new(key, body)
+    except AlreadyExists:
+        logger.debug("%s was written by another process meanwhile", key)
+    return key
+
+
+def _all_names(store: ObjectStore, snapshot: Snapshot) -> list[ProjectName]:
+    private = [name for name, _ in snapshot.projects.items()]
+    names = _upstream_names(store, snapshot)
+    return sorted(set(private).union(name for name in names if not snapshot.is_reserved(name)))
+
+
+def _upstream_names(store: ObjectStore, snapshot: Snapshot) -> list[ProjectName]:
+    if snapshot.upstream is None:
+        return []
+    try:
+        return get_names(store, snapshot.upstream.names_sha256)
+    except (Missing, CorruptObject) as fault:
+        logger.warning("%s; the root listing shows private projects only until the next reindex", fault)
+        return []
+
+
+def _compress(chunks: Iterator[bytes]) -> bytes:
+    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    return b"".join([*(packer.compress(chunk) for chunk in chunks), packer.flush()])

@@ -1,0 +1,158 @@
+"""A private project as a page of the simple API, and the page read back as the project. Pure.
+
+The JSON page is also how a project's state is stored: what clients do not need stands under keys that begin with `_`,
+which the specification keeps private. So one object serves clients as it is and lets the indexer go on from it.
+
+Simple repository API 1.4 (PEP 503, 592, 629, 658, 691, 700, 714); `Accept` has its home in `pypi_lambda.http`.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from indexer.errors import CorruptObject
+from indexer.html import file_link, render_project_html
+from indexer.names import ProjectName, check_filename, is_normalized
+from indexer.project import File, Project
+from indexer.wire import API_VERSION, ProjectFile, ProjectPage
+
+RENDERER_VERSION = 1  # a change of what is rendered needs a new number: pages are written once
+GZIP_LEVEL = 6  # 9 takes twice the time and saves 1 %
+MAX_PAGE_BYTES = 67_108_864  # 64 MiB unpacked: the largest public page, of 30,000 files, has 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renderer:
+    """How pages are rendered.
+
+    Attributes:
+        hash_dist_info_metadata: whether the legacy key `dist-info-metadata` carries the digest as `core-metadata` always
+            does, or is a bare flag.
+    """
+
+    hash_dist_info_metadata: bool = False
+
+    @property
+    def tag(self) -> str:
+        """Names this way of rendering, in keys and in the snapshot."""
+        return f"{RENDERER_VERSION}{'h' if self.hash_dist_info_metadata else ''}"
+
+    def json_key(self, name: ProjectName, seq: int) -> str:
+        """Return the key of a project's JSON page after event `seq`."""
+        return page_key(name, seq, self.tag, "json")
+
+    def html_key(self, name: ProjectName, seq: int) -> str:
+        """Return the key of a project's HTML page after event `seq`."""
+        return page_key(name, seq, self.tag, "html")
+
+    def render_json(self, project: Project) -> bytes:
+        """Return the JSON page, from which `decode_page` reads the project back."""
+        return orjson.dumps(self.page(project))
+
+    def render_html(self, project: Project) -> bytes:
+        """Return the HTML page."""
+        return render_project_html(self.page(project))
+
+    def page(self, project: Project) -> ProjectPage:
+        """Return the page as the dict that JSON carries; files sorted by name, so that equal projects give equal bytes."""
+        files = [project.files[name] for name in sorted(project.files)]
+        offered = [file for file in files if not file.removed]
+        page: dict[str, Any] = {
+            "meta": {"api-version": API_VERSION},
+            "name": project.name,
+            "versions": list(dict.fromkeys(file.version for file in offered)),
+            "files": [self._file(file) for file in offered],
+            "_seq": project.seq,
+        }
+        if removed := [self._file(file) for file in files if file.removed]:
+            page["_removed"] = removed
+        return page  # type: ignore[return-value]  # a TypedDict cannot name keys that the specification leaves to us
+
+    def _file(self, file: File) -> ProjectFile:
+        wire: dict[str, Any] = {
+            "filename": file.filename,
+            "url": file_link(file.filename),
+            "hashes": {"sha256": file.sha256},
+            "size": file.size,
+            "upload-time": file.upload_time,
+            "yanked": False if file.yanked is None else file.yanked or True,
+            "_version": file.version,
+        }
+        if file.requires_python is not None:
+            wire["requires-python"] = file.requires_python
+        if file.metadata_sha256 is not None:
+            hashes = {"sha256": file.metadata_sha256}
+            wire["core-metadata"] = hashes
+            wire["dist-info-metadata"] = hashes if self.hash_dist_info_metadata else True
+        return wire  # type: ignore[return-value]  # likewise
+
+
+def page_key(name: ProjectName, seq: int, tag: str, extension: str) -> str:
+    """Return the key of a project's page after event `seq`, as a renderer with this tag wrote it."""
+    return f"pages/{name}/{seq:020}-{tag}.{extension}.gz"
+
+
+def decode_page(key: str, content: bytes) -> Project:
+    """Return the project that a JSON page shows.
+
+    Args:
+        key: where the page was stored, for the error.
+        content: the page, not compressed.
+
+    Raises:
+        CorruptObject: the bytes are no such page.
+    """
+    try:
+        page = orjson.loads(content)
+        if not is_normalized(page["name"]):
+            raise ValueError(f"name {page['name']!r} is not normalised")
+        offered = [_decode_file(wire, removed=False) for wire in page["files"]]
+        removed = [_decode_file(wire, removed=True) for wire in page.get("_removed", [])]
+        return Project(
+            name=ProjectName(page["name"]),
+            seq=int(page["_seq"]),
+            files={file.filename: file for file in [*offered, *removed]},
+        )
+    except (ValueError, TypeError, LookupError, AttributeError) as fault:
+        raise CorruptObject(key, f"no readable page: {fault}") from fault
+
+
+def _decode_file(wire: Mapping[str, Any], *, removed: bool) -> File:
+    yanked = wire["yanked"]
+    metadata = wire.get("core-metadata")
+    return File(
+        filename=check_filename(wire["filename"]),
+        version=wire["_version"],
+        size=wire["size"],
+        sha256=wire["hashes"]["sha256"],
+        upload_time=wire["upload-time"],
+        requires_python=wire.get("requires-python"),
+        metadata_sha256=None if metadata is None else metadata["sha256"],
+        yanked=None if yanked is False else "" if yanked is True else yanked,
+        removed=removed,
+    )
+
+
+def compress(content: bytes) -> bytes:
+    """Return the content as gzip, the same bytes for the same content: the header carries no time."""
+    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    return packer.compress(content) + packer.flush()
+
+
+def decompress(key: str, body: bytes, *, limit: int = MAX_PAGE_BYTES) -> bytes:
+    """Return the content of one whole gzip member of at most `limit` bytes.
+
+    Raises:
+        CorruptObject: truncated, altered, longer than the limit, or followed by something else.
+    """
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        content = unpacker.decompress(body, limit)
+    except zlib.error as fault:
+        raise CorruptObject(key, f"no readable gzip: {fault}") from fault
+    if not unpacker.eof or unpacker.unused_data:
+        raise CorruptObject(key, f"no single gzip member of at most {limit} bytes")
+    return content

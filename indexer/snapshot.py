@@ -1,0 +1,256 @@
+"""The snapshot: what a container must know to answer, in one object that loads in a millisecond. Pure.
+
+It holds one small integer per private project and a filter of the upstream's names, so it grows with the number of
+projects, not of files, and the projects are one block of sorted lines that is searched in place, never unpacked.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from typing import Any
+
+import msgpack
+import zstandard
+from rbloom import Bloom
+
+from indexer.errors import CorruptObject
+from indexer.events import Event, FileAdded, FileChange, NamesReserved, UpstreamRefreshed
+from indexer.log import ORIGIN, Head, head_of
+from indexer.names import ProjectName
+
+SNAPSHOT_KEY = "snapshot.msgpack.zst"
+SNAPSHOT_VERSION = 1
+MAX_SNAPSHOT_BYTES = 134_217_728  # 128 MiB unpacked: ten million upstream names and a million private projects are 40
+FALSE_POSITIVE_RATE = 0.005  # a false positive costs one request that the upstream answers with 404
+COMPRESSION_LEVEL = 9  # the filter is random bits; only the lines of the projects shrink
+
+
+class ProjectTable:
+    """Private projects and the number of the last event that concerned each, as sorted lines `name seq`.
+
+    What came after the lines were written lies over them in a small dict.
+    """
+
+    __slots__ = ("_lines", "_over")
+
+    def __init__(self, lines: bytes = b"", over: dict[ProjectName, int] | None = None) -> None:
+        self._lines = lines
+        self._over = over or {}
+
+    def find(self, name: ProjectName) -> int | None:
+        """Return the number of the last event that concerned the project, or None when it is not private."""
+        found = self._over.get(name)
+        return self._search(name.encode()) if found is None else found
+
+    def _search(self, name: bytes) -> int | None:
+        low, high = 0, len(self._lines)
+        while low < high:
+            start = self._lines.rfind(b"\n", low, (low + high) // 2) + 1 or low
+            end = self._lines.index(b"\n", start)
+            here, _, seq = self._lines[start:end].partition(b" ")
+            if here == name:
+                return int(seq)
+            low, high = (end + 1, high) if here < name else (low, start)
+        return None
+
+    def with_changes(self, changes: dict[ProjectName, int]) -> "ProjectTable":
+        """Return the table with these projects added or moved on."""
+        return ProjectTable(self._lines, self._over | changes)
+
+    def items(self) -> Iterator[tuple[ProjectName, int]]:
+        """Yield all projects with their numbers, sorted by name."""
+        merged = {ProjectName(name.decode()): int(seq) for name, seq in map(bytes.split, self._lines.splitlines())}
+        return iter(sorted((merged | self._over).items()))
+
+    def encode(self) -> bytes:
+        """Return the table as lines."""
+        return b"".join(f"{name} {seq}\n".encode() for name, seq in self.items())
+
+
+class NameFilter:
+    """The upstream's names as a Bloom filter: never says no to a name that is there."""
+
+    __slots__ = ("_bloom",)
+
+    def __init__(self, bloom: Bloom) -> None:
+        self._bloom = bloom
+
+    @classmethod
+    def of(cls, names: list[ProjectName]) -> "NameFilter":
+        """Return the filter of these names; the same names give the same bytes."""
+        bloom = Bloom(max(1, len(names)), FALSE_POSITIVE_RATE, _hash)
+        bloom.update(names)
+        return cls(bloom)
+
+    @classmethod
+    def decode(cls, key: str, data: bytes) -> "NameFilter":
+        """Return the filter from its bytes; CorruptObject when they are none."""
+        try:
+            return cls(Bloom.load_bytes(data, _hash))
+        except Exception as fault:  # rbloom raises whatever Rust's decoding ran into
+            raise CorruptObject(key, f"no readable filter: {fault}") from fault
+
+    def encode(self) -> bytes:
+        """Return the filter's bytes."""
+        return bytes(self._bloom.save_bytes())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._bloom
+
+
+def _hash(name: object) -> int:
+    # rbloom wants 128 bits as a signed integer; Python's own hash() differs in every process.
+    return int.from_bytes(blake2b(str(name).encode(), digest_size=16).digest(), "big", signed=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamNames:
+    """The upstream's master index as it was last read.
+
+    Attributes:
+        at: when, UTC.
+        filter: None while only the event is known and the filter has not been loaded.
+    """
+
+    names_sha256: str
+    count: int
+    at: str
+    filter: NameFilter | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The index after the event `head`.
+
+    Attributes:
+        renderer: names how the pages were rendered; pages of another renderer are not served as they are.
+        index_seq: the last event that changed the set of names, which the root listing shows.
+        reserved: patterns of names that are private even without a file, sorted.
+    """
+
+    head: Head
+    renderer: str
+    index_seq: int = 0
+    projects: ProjectTable = field(default_factory=ProjectTable)
+    reserved: tuple[str, ...] = ()
+    upstream: UpstreamNames | None = None
+
+    @cached_property
+    def _reserved_pattern(self) -> re.Pattern[str]:
+        return _compile_patterns(self.reserved)
+
+    def is_reserved(self, name: ProjectName) -> bool:
+        """Tell whether a reserved pattern covers the name."""
+        return bool(self.reserved) and self._reserved_pattern.fullmatch(name) is not None
+
+
+@lru_cache(maxsize=4)
+def _compile_patterns(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns))
+
+
+def empty_snapshot(renderer: str) -> Snapshot:
+    """Return the snapshot before the first event."""
+    return Snapshot(head=ORIGIN, renderer=renderer)
+
+
+def advance(snapshot: Snapshot, events: Iterable[Event]) -> Snapshot:
+    """Return the snapshot after these events, which follow its head; the fold of the whole index.
+
+    A refreshed list of upstream names comes without its filter, which is the caller's to load.
+    """
+    changes: dict[ProjectName, int] = {}
+    reserved = set(snapshot.reserved)
+    head, index_seq, upstream = snapshot.head, snapshot.index_seq, snapshot.upstream
+    for event in events:
+        change = event.change
+        if isinstance(change, FileChange):
+            known = change.project in changes or snapshot.projects.find(change.project) is not None
+            if known or isinstance(change, FileAdded):
+                changes[change.project] = event.seq
+                index_seq = index_seq if known else event.seq
+        elif isinstance(change, NamesReserved):
+            reserved.update(change.patterns)
+        elif isinstance(change, UpstreamRefreshed):
+            upstream = UpstreamNames(names_sha256=change.names_sha256, count=change.count, at=event.at, filter=None)
+            index_seq = event.seq
+        head = head_of(event)
+    return replace(
+        snapshot,
+        head=head,
+        index_seq=index_seq,
+        projects=snapshot.projects.with_changes(changes),
+        reserved=tuple(sorted(reserved)),
+        upstream=upstream,
+    )
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """Return the snapshot's bytes; the same snapshot gives the same bytes."""
+    upstream = snapshot.upstream
+    document = {
+        "v": SNAPSHOT_VERSION,
+        "renderer": snapshot.renderer,
+        "head": [snapshot.head.seq, snapshot.head.digest],
+        "index_seq": snapshot.index_seq,
+        "projects": snapshot.projects.encode(),
+        "reserved": list(snapshot.reserved),
+        "upstream": upstream
+        and {
+            "names_sha256": upstream.names_sha256,
+            "count": upstream.count,
+            "at": upstream.at,
+            "filter": upstream.filter and upstream.filter.encode(),
+        },
+    }
+    packed: bytes = msgpack.packb(document)
+    return zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True).compress(packed)
+
+
+def decode_snapshot(key: str, body: bytes) -> Snapshot:
+    """Return the snapshot from its bytes.
+
+    Raises:
+        CorruptObject: truncated, altered, or of a version that this process does not know.
+    """
+    try:
+        document = msgpack.unpackb(unpack(body, limit=MAX_SNAPSHOT_BYTES))
+        if document["v"] != SNAPSHOT_VERSION:
+            raise ValueError(f"unknown snapshot version {document['v']!r}")
+        seq, digest = document["head"]
+        return Snapshot(
+            head=Head(seq=seq, digest=digest),
+            renderer=document["renderer"],
+            index_seq=document["index_seq"],
+            projects=ProjectTable(document["projects"]),
+            reserved=tuple(document["reserved"]),
+            upstream=_decode_upstream(key, document["upstream"]),
+        )
+    except (ValueError, TypeError, LookupError, AttributeError, zstandard.ZstdError) as fault:
+        raise CorruptObject(key, f"no readable snapshot: {fault}") from fault
+
+
+def _decode_upstream(key: str, document: dict[str, Any] | None) -> UpstreamNames | None:
+    if document is None:
+        return None
+    data = document["filter"]
+    return UpstreamNames(
+        names_sha256=document["names_sha256"],
+        count=document["count"],
+        at=document["at"],
+        filter=None if data is None else NameFilter.decode(key, data),
+    )
+
+
+def unpack(body: bytes, *, limit: int) -> bytes:
+    """Return the content of one whole zstd frame of at most `limit` bytes; ZstdError or ValueError otherwise."""
+    size = zstandard.frame_content_size(body)
+    if not 0 <= size <= limit:
+        raise ValueError(f"a frame that announces {size} bytes")
+    reader = zstandard.ZstdDecompressor().decompressobj()
+    content: bytes = reader.decompress(body)
+    if not reader.eof or reader.unused_data:
+        raise ValueError("truncated, or followed by something else")
+    return content

@@ -1,0 +1,94 @@
+"""Where an upstream project's files come from: address, digests and size by file name, and the codec of it.
+
+The served page says none of the addresses, so that a client asks us; this is what we then look up.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import zstandard
+
+from indexer.errors import CorruptObject
+from indexer.names import Filename
+from indexer.wire import Hashes
+
+FORMAT_VERSION = 1
+MAX_DECODED_BYTES = 67_108_864  # 64 MiB: as much as the page it comes from may have
+COMPRESSION_LEVEL = 9  # 4,415 files: 413 KB in 19 ms; 19 saves 7 % and takes 430 ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One file at the upstream.
+
+    Attributes:
+        url: absolute, http or https, without credentials.
+        hashes: announced hexadecimal digests by algorithm; empty when none was announced.
+        size: bytes, where the upstream says so.
+        metadata: whether `{url}.metadata` exists, or its announced digests.
+    """
+
+    url: str
+    hashes: Hashes
+    size: int | None
+    metadata: bool | Hashes
+
+    @property
+    def sha256(self) -> str | None:
+        """The digest the mirror checks, where it was announced."""
+        return self.hashes.get("sha256")
+
+    @property
+    def metadata_sha256(self) -> str | None:
+        """The digest of `{url}.metadata`, where it was announced."""
+        return None if isinstance(self.metadata, bool) else self.metadata.get("sha256")
+
+
+def encode_sources(sources: Mapping[Filename, Source]) -> bytes:
+    """Return the sources as bytes, the same for equal sources."""
+    rows = [
+        (name, source.url, _sorted(source.hashes), source.size, _metadata(source.metadata))
+        for name, source in sorted(sources.items())
+    ]
+    packed = msgpack.packb((FORMAT_VERSION, rows))
+    return zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True).compress(packed)
+
+
+def _metadata(metadata: bool | Hashes) -> bool | Hashes:
+    return metadata if isinstance(metadata, bool) else _sorted(metadata)
+
+
+def _sorted(hashes: Hashes) -> Hashes:
+    return dict(sorted(hashes.items()))
+
+
+def decode_sources(key: str, body: bytes) -> Mapping[Filename, Source]:
+    """Return what `encode_sources` was given.
+
+    Args:
+        key: where the bytes were stored, for the error.
+
+    Raises:
+        CorruptObject: truncated, altered, or of another version.
+    """
+    try:
+        version, rows = msgpack.unpackb(_unpack(key, body))
+        if version != FORMAT_VERSION:
+            raise CorruptObject(key, f"sources of format {version!r}, which this version does not know")
+        return {Filename(row[0]): _source(*row[1:]) for row in rows}
+    except (ValueError, TypeError, LookupError, zstandard.ZstdError) as fault:
+        raise CorruptObject(key, f"no readable sources: {fault}") from fault
+
+
+def _unpack(key: str, body: bytes) -> bytes:
+    # zstd allocates what the frame's header says, before any checksum can tell that it was altered.
+    size = zstandard.frame_content_size(body)
+    if not 0 <= size <= MAX_DECODED_BYTES:
+        raise CorruptObject(key, f"sources of {size} bytes, more than the limit of {MAX_DECODED_BYTES}")
+    return zstandard.ZstdDecompressor().decompress(body, allow_extra_data=False)
+
+
+def _source(url: str, hashes: dict[str, str], size: int | None, metadata: Any) -> Source:
+    return Source(url=url, hashes=hashes, size=size, metadata=metadata)

@@ -1,0 +1,222 @@
+"""The upstream index: its list of names, its project pages, its files. All outbound HTTP of this project begins here.
+
+Owns what an index is asked and within which limits. How a request travels is `indexer.web`'s; what a page means is
+`indexer.listing`'s and `indexer.root_page`'s.
+
+PEP 503, PEP 691 (pages), RFC 9110 (conditional and range requests), RFC 9111 (Cache-Control).
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from indexer.errors import UpstreamUnavailable
+from indexer.names import ProjectName
+from indexer.url import parse_index_url, shown_url
+from indexer.web import Answer, Web
+
+logger = logging.getLogger(__name__)
+
+READ_NAMES_SECONDS = 60.0  # some indexes build the whole root page before its first byte; nobody waits for it online
+MAX_PAGE_BYTES = 67_108_864  # 64 MiB: the page of a project with 4,415 files is 2 MB of JSON
+MAX_NAMES_BYTES = 268_435_456  # 256 MiB: six times the public root page; it is read as a stream
+
+_PAGE_HEADERS = {
+    "Accept": "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1",
+    "Accept-Encoding": "gzip",  # and no more: what urllib3 offers by itself depends on what else is installed
+}
+_FILE_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
+_ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+_MAX_AGE = re.compile(r'max-age="?(\d{1,9})"?')
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A project page as the upstream sent it.
+
+    Attributes:
+        content_type: with its parameters; empty when there was none.
+        url: where it was in the end, for its relative links; without credentials.
+        max_age_seconds: for how long the upstream calls it fresh; None when it does not say.
+    """
+
+    content: bytes
+    content_type: str
+    url: str
+    etag: str | None
+    last_modified: str | None
+    max_age_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotModified:
+    """The upstream's word that the page is still the one whose validators were sent."""
+
+    max_age_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """A file on its way.
+
+    Attributes:
+        size: bytes of the whole file, where the upstream says so.
+        chunks: its content from the offset asked for, as stored there: never decompressed.
+    """
+
+    size: int | None
+    content_type: str | None
+    chunks: Iterator[bytes]
+
+
+class Upstream:
+    """One index to mirror. May be used by several threads at once.
+
+    Args:
+        index_url: the URL of its root page; may carry credentials, which only its own origin is ever sent.
+        user_agent: what we call ourselves there.
+
+    Raises:
+        InvalidValue: the URL is none.
+    """
+
+    def __init__(self, index_url: str, *, user_agent: str) -> None:
+        index = parse_index_url(index_url)
+        self._root = index.root
+        self._web = Web(index, user_agent=user_agent)
+
+    def __repr__(self) -> str:
+        return f"Upstream({self._root!r})"
+
+    @property
+    def index_url(self) -> str:
+        """The URL of the root page, ending in `/`, without credentials."""
+        return self._root
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._web.close()
+
+    def fetch_names(
+        self, *, expected_at_least: int = 1, on_progress: Callable[[int, int | None], None] | None = None
+    ) -> Iterator[ProjectName]:
+        """Yield the normalised name of every project of the upstream, in its order, possibly repeated.
+
+        The list is whole only when the iterator ends normally: a page that breaks off is noticed at its end.
+
+        Args:
+            expected_at_least: fewer names are a fault: something else was answered in the list's place.
+            on_progress: called with the bytes read so far and, where known, the bytes in all.
+
+        Raises:
+            UpstreamUnavailable: the list cannot be had whole.
+        """
+        from indexer.root_page import NotARootPage, RootPage
+
+        page = RootPage()
+        with self._web.open(self._root, headers=_PAGE_HEADERS, read_seconds=READ_NAMES_SECONDS) as answer:
+            answer.require(HTTPStatus.OK)
+            try:
+                yield from page.read(answer.find("content-type") or "", _watched(answer, on_progress))
+            except NotARootPage as error:
+                raise UpstreamUnavailable(f"the root page {shown_url(answer.url)} {error.reason}") from None
+        if page.names < expected_at_least:
+            raise UpstreamUnavailable(
+                f"the root page {shown_url(answer.url)} lists {page.names:,} projects; "
+                f"at least {expected_at_least:,} were expected"
+            )
+        if page.skipped:
+            logger.info("the upstream's root page has %d links to what cannot be a project", page.skipped)
+
+    def fetch_page(
+        self, project: ProjectName, *, etag: str | None = None, last_modified: str | None = None
+    ) -> Fetched | NotModified | None:
+        """Return a project's page, or None when the upstream has no such project.
+
+        Args:
+            etag: a validator of the copy at hand, if there is one; so is `last_modified`.
+
+        Raises:
+            UpstreamUnavailable: it cannot be had.
+        """
+        validators = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+        conditions = {name: value for name, value in validators.items() if value is not None}
+        with self._web.open(f"{self._root}{project}/", headers=_PAGE_HEADERS | conditions) as answer:
+            if answer.status in _ABSENT:
+                return None
+            max_age_seconds = _max_age_seconds(answer.find("cache-control") or "")
+            if conditions and answer.status == HTTPStatus.NOT_MODIFIED:
+                return NotModified(max_age_seconds=max_age_seconds)
+            answer.require(HTTPStatus.OK)
+            return Fetched(
+                content=b"".join(answer.chunks(limit=MAX_PAGE_BYTES, decompress=True)),
+                content_type=answer.find("content-type") or "",
+                url=answer.url,
+                etag=answer.find("etag"),
+                last_modified=answer.find("last-modified"),
+                max_age_seconds=max_age_seconds,
+            )
+
+    @contextmanager
+    def open_file(self, url: str, *, limit: int, start: int = 0) -> Iterator[Download | None]:
+        """Give a file, or None when there is none at this URL; its chunks are read inside the `with`.
+
+        Args:
+            url: absolute, http or https.
+            limit: bytes the whole file may have; more are a fault.
+            start: the offset of the first byte wanted.
+
+        Raises:
+            UpstreamUnavailable: it cannot be had; also while its chunks are read.
+        """
+        wanted = {"Range": f"bytes={start}-"} if start else {}
+        with self._web.open(url, headers=_FILE_HEADERS | wanted) as answer:
+            if answer.status in _ABSENT:
+                yield None
+                return
+            partial = start > 0 and answer.status == HTTPStatus.PARTIAL_CONTENT
+            answer.require(HTTPStatus.PARTIAL_CONTENT if partial else HTTPStatus.OK)
+            size = _whole_size(answer, start) if partial else answer.content_length
+            answer.check_size(size, limit=limit)
+            chunks = answer.chunks(limit=limit, decompress=False)
+            yield Download(
+                size=size,
+                content_type=answer.find("content-type"),
+                chunks=chunks if partial else _skip(chunks, start),
+            )
+
+
+def _watched(answer: Answer, on_progress: Callable[[int, int | None], None] | None) -> Iterator[bytes]:
+    total = answer.content_length if answer.find("content-encoding") is None else None
+    done = 0
+    for chunk in answer.chunks(limit=MAX_NAMES_BYTES, decompress=True):
+        done += len(chunk)
+        if on_progress is not None:
+            on_progress(done, total)
+        yield chunk
+
+
+def _skip(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """Yield all but the first `count` bytes: any server may ignore a Range."""
+    for chunk in chunks:
+        if count < len(chunk):
+            yield chunk[count:]
+        count = max(0, count - len(chunk))
+
+
+def _whole_size(answer: Answer, start: int) -> int | None:
+    content_range = _CONTENT_RANGE.fullmatch(answer.find("content-range") or "")
+    if content_range is None or int(content_range[1]) != start:
+        raise UpstreamUnavailable(f"{shown_url(answer.url)} answered with another range than the one asked for")
+    return None if content_range[2] == "*" else int(content_range[2])
+
+
+def _max_age_seconds(cache_control: str) -> int | None:
+    directives = [directive.strip().lower() for directive in cache_control.split(",")]
+    if "no-cache" in directives or "no-store" in directives:
+        return 0
+    return next((int(found[1]) for directive in directives if (found := _MAX_AGE.fullmatch(directive))), None)

@@ -1,0 +1,66 @@
+"""The shapes of simple API pages as JSON carries them: the only place where pages are dicts.
+
+Knows only types; who reads a page from outside has checked it against these before it is one.
+
+Simple repository API 1.4 (PEP 503, 592, 629, 658, 691, 700, 714, 740, 792).
+"""
+
+from collections.abc import Mapping
+from typing import NotRequired, TypedDict
+
+API_VERSION = "1.4"  # 1.5 would promise `namespaces` (PEP 752); HTML stays at 1.4 for good (PEP 833)
+
+Hashes = Mapping[str, str]
+"""Hexadecimal digests by hashlib's name of the algorithm."""
+
+Meta = TypedDict("Meta", {"api-version": str})
+
+
+class ProjectStatus(TypedDict):
+    """What the owner says of a project as a whole (PEP 792)."""
+
+    status: NotRequired[str]
+    reason: NotRequired[str]
+
+
+ProjectFile = TypedDict(
+    "ProjectFile",
+    {
+        "filename": str,
+        "url": str,
+        "hashes": Hashes,
+        "size": NotRequired[int],
+        "upload-time": NotRequired[str],
+        "requires-python": NotRequired[str | None],
+        "core-metadata": NotRequired[bool | Hashes],
+        "dist-info-metadata": NotRequired[bool | Hashes],
+        "yanked": NotRequired[bool | str],
+        "gpg-sig": NotRequired[bool],
+        "provenance": NotRequired[str | None],
+    },
+)
+"""One file; `size` in bytes, `upload-time` as `YYYY-MM-DDThh:mm:ss.ffffffZ`, `yanked` a reason or a flag."""
+
+ProjectPage = TypedDict(
+    "ProjectPage",
+    {
+        "meta": Meta,
+        "name": str,
+        "versions": NotRequired[list[str]],
+        "files": list[ProjectFile],
+        "project-status": NotRequired[ProjectStatus],
+    },
+)
+
+
+class RootProject(TypedDict):
+    """A project in the root listing."""
+
+    name: str
+
+
+class RootPage(TypedDict):
+    """The root listing."""
+
+    meta: Meta
+    projects: list[RootProject]

@@ -1,0 +1,263 @@
+"""A process's view of the index: the snapshot it loaded and the log's tail behind it, brought up to date on every request.
+
+A view is a value. A request takes the current one, asks the log for the next event while it reads whatever else it needs,
+and goes on with that view when there is none, or with the view advanced to the end of the log. So an answer shows
+everything that was acknowledged before its request began, and being strict costs no extra round trip.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from hashlib import blake2b
+from threading import Lock
+
+from indexer.errors import CorruptObject, Missing
+from indexer.events import Event
+from indexer.log import ORIGIN, Log, head_of
+from indexer.names import ProjectName
+from indexer.project import Project, empty_project, fold
+from indexer.rebuild import events_by_project, get_project, load_snapshot, with_filter
+from indexer.simple import Renderer, compress, decompress
+from indexer.snapshot import Snapshot, advance
+from indexer.store import ObjectStore, Stored
+from pypi_lambda.cache import Cache
+
+PAGE_CACHE_BYTES = 67_108_864  # 64 MiB of compressed pages: the largest has 0.5 MB, most have 5 KB
+PROJECT_CACHE_FILES = 50_000  # decoded projects, some 600 bytes a file: 30 MB
+RELOAD_EVENTS = 64  # a tail this long is worth a look for a newer snapshot, again after as many more events
+
+logger = logging.getLogger(__name__)
+
+
+class Standing(Enum):
+    """Whose a project name is."""
+
+    PRIVATE = "private"
+    UPSTREAM = "upstream"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page ready to be sent: gzip, with its entity tag."""
+
+    body: bytes
+    etag: str
+
+
+def page_of(body: bytes) -> Page:
+    """Return the page with these compressed bytes.
+
+    The tag is weak: the same page may be sent with or without compression.
+    """
+    return Page(body=body, etag=f'W/"{blake2b(body, digest_size=16).hexdigest()}"')
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """The index at one moment.
+
+    Attributes:
+        base: the snapshot as it was loaded; the pages it names are in the store.
+        current: the base after the tail.
+        tail: the events about files since the base, by project.
+        tail_length: how many events there were since the base.
+    """
+
+    base: Snapshot
+    current: Snapshot
+    tail: Mapping[ProjectName, tuple[Event, ...]]
+    tail_length: int = 0
+
+    def standing(self, name: ProjectName) -> Standing:
+        """Return whose the name is; until a list of upstream names was read, the upstream is asked for every unknown one."""
+        if self.current.projects.find(name) is not None:
+            return Standing.PRIVATE
+        if self.current.is_reserved(name):
+            return Standing.ABSENT
+        upstream = self.current.upstream
+        if upstream is None or upstream.filter is None or name in upstream.filter:
+            return Standing.UPSTREAM
+        return Standing.ABSENT
+
+    def advanced(self, events: list[Event]) -> "View":
+        """Return the view after these events, which follow it."""
+        tail = dict(self.tail)
+        for name, changes in events_by_project(events).items():
+            tail[name] = (*tail.get(name, ()), *changes)
+        current = advance(self.current, events)
+        return replace(self, current=current, tail=tail, tail_length=self.tail_length + len(events))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadAhead:
+    """What was read at the same time as the log was asked; None for no object."""
+
+    key: str
+    stored: Stored | None
+
+
+class Index:
+    """The view of one process, shared by its threads.
+
+    Args:
+        max_staleness_seconds: how long a view counts as current after it was checked; 0 is strict.
+        clock: monotonic seconds.
+        request_repair: called when a derived object turned out to be missing or corrupt.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        renderer: Renderer,
+        *,
+        max_staleness_seconds: float,
+        clock: Callable[[], float],
+        request_repair: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._log = Log(store)
+        self._renderer = renderer
+        self._max_staleness_seconds = max_staleness_seconds
+        self._clock = clock
+        self._request_repair = request_repair
+        self._lock = Lock()
+        self._checked_at = clock()
+        self._pages: Cache[tuple[ProjectName, int, str], Page] = Cache(PAGE_CACHE_BYTES)
+        self._projects: Cache[tuple[ProjectName, int], Project] = Cache(PROJECT_CACHE_FILES)
+        self._view = self._load()
+
+    @property
+    def view(self) -> View:
+        """The view as it was when it was last brought up to date."""
+        return self._view
+
+    def reload(self) -> View:
+        """Start afresh from the stored snapshot, as after a rebuild; return the view at the end of the log."""
+        return self._adopt(self._load())
+
+    def _load(self) -> View:
+        checked_at = self._clock()
+        snapshot = load_snapshot(self._store, self._renderer).snapshot
+        view = View(base=snapshot, current=snapshot, tail={})
+        events = list(self._log.read_after(snapshot.head))
+        if events:
+            view = self._with_filter(view, view.advanced(events))
+        self._checked_at = checked_at
+        return view
+
+    def next_event(self, view: View) -> Event | None:
+        """Return the event after the view, if any: the one question that makes an answer current.
+
+        Without asking, when the view was checked no longer ago than the permitted staleness.
+        """
+        asked_at = self._clock()
+        if asked_at - self._checked_at < self._max_staleness_seconds:
+            return None
+        event = self._log.find_next(view.current.head)
+        if event is None:
+            self._checked_at = asked_at
+        return event
+
+    def follow(self, view: View, event: Event | None) -> View:
+        """Return the view at the end of the log, given what `next_event` found after it."""
+        if event is None:
+            return view
+        asked_at = self._clock()
+        advanced = view.advanced([event, *self._log.read_after(head_of(event))])
+        self._checked_at = asked_at
+        if view.tail_length // RELOAD_EVENTS < advanced.tail_length // RELOAD_EVENTS:
+            return self._adopt(self._load())
+        return self._adopt(self._with_filter(view, advanced))
+
+    def refresh(self) -> View:
+        """Return the view at the end of the log."""
+        view = self._view
+        return self.follow(view, self._log.find_next(view.current.head))
+
+    def _adopt(self, view: View) -> View:
+        with self._lock:
+            ahead = view.current.head.seq - self._view.current.head.seq
+            if ahead > 0 or (ahead == 0 and view.tail_length < self._view.tail_length):
+                self._view = view
+        return view
+
+    def _with_filter(self, before: View, view: View) -> View:
+        """Load the filter of a list of upstream names that the tail brought; keep the old one where that fails."""
+        current = with_filter(self._store, view.current)
+        upstream, old = current.upstream, before.current.upstream
+        if upstream is not None and upstream.filter is None and old is not None:
+            current = replace(current, upstream=replace(upstream, filter=old.filter))
+        return replace(view, current=current)
+
+    def find_page_key(self, view: View, name: ProjectName, extension: str) -> str | None:
+        """Return the key under which the page is worth reading ahead; None when it is at hand, or must be rendered."""
+        seq = view.current.projects.find(name)
+        if seq is None or name in view.tail or view.base.renderer != self._renderer.tag:
+            return None
+        if self._pages.find((name, seq, extension)) is not None:
+            return None
+        return self._page_key(name, seq, extension)
+
+    def _page_key(self, name: ProjectName, seq: int, extension: str) -> str:
+        return self._renderer.json_key(name, seq) if extension == "json" else self._renderer.html_key(name, seq)
+
+    def page(self, view: View, name: ProjectName, extension: str, ahead: ReadAhead | None = None) -> Page:
+        """Return a private project's page.
+
+        Args:
+            extension: `json` or `html`.
+            ahead: what lies under the key that `find_page_key` gave, if it was read.
+        """
+        seq = view.current.projects.find(name)
+        if seq is None:
+            raise Missing(f"pages/{name}/")
+        page = self._pages.find((name, seq, extension))
+        if page is None:
+            page = self._stored_page(view, name, extension, ahead) or self._rendered_page(view, name, extension)
+            self._pages.put((name, seq, extension), page, cost=len(page.body))
+        return page
+
+    def _stored_page(self, view: View, name: ProjectName, extension: str, ahead: ReadAhead | None) -> Page | None:
+        key = self.find_page_key(view, name, extension)
+        if key is None:
+            return None
+        try:
+            stored = ahead.stored if ahead is not None and ahead.key == key else self._store.find(key)
+            if stored is None:
+                raise Missing(key)
+            decompress(key, stored.body)
+        except (Missing, CorruptObject) as fault:
+            logger.warning("%s; the page is made anew", fault)
+            self._request_repair()
+            return None
+        return page_of(stored.body)
+
+    def _rendered_page(self, view: View, name: ProjectName, extension: str) -> Page:
+        project = self.project(view, name)
+        render = self._renderer.render_json if extension == "json" else self._renderer.render_html
+        return page_of(compress(render(project)))
+
+    def project(self, view: View, name: ProjectName) -> Project:
+        """Return a private project as the view has it.
+
+        Raises:
+            Missing: the view has no such private project.
+        """
+        seq = view.current.projects.find(name)
+        if seq is None:
+            raise Missing(f"pages/{name}/")
+        project = self._projects.find((name, seq))
+        if project is None:
+            project = self._read_project(view, name)
+            self._projects.put((name, seq), project, cost=1 + len(project.files))
+        return project
+
+    def _read_project(self, view: View, name: ProjectName) -> Project:
+        try:
+            return fold(get_project(self._store, view.base, name), view.tail.get(name, ()))
+        except (Missing, CorruptObject) as fault:
+            logger.warning("%s; %s is folded from the log's beginning", fault, name)
+            self._request_repair()
+            return fold(empty_project(name), self._log.read_after(ORIGIN))

@@ -1,0 +1,66 @@
+"""Rebuilding in the background of a local server: requests for it are many, rebuilds few, and none holds up an answer."""
+
+import logging
+from collections.abc import Callable
+from threading import Lock, Thread
+
+from indexer.errors import IndexerError
+from indexer.rebuild import rebuild
+from indexer.simple import Renderer
+from indexer.store import ObjectStore
+
+logger = logging.getLogger(__name__)
+
+
+class Rebuilder:
+    """Runs rebuilds one after another, as long as any are wanted.
+
+    Attributes:
+        on_rebuilt: called after each that wrote a snapshot.
+    """
+
+    def __init__(self, store: ObjectStore, renderer: Renderer) -> None:
+        self._store = store
+        self._renderer = renderer
+        self.on_rebuilt: Callable[[], object] = lambda: None
+        self._lock = Lock()
+        self._thread: Thread | None = None
+        self._wanted = False
+        self._repair = False
+
+    def request(self) -> None:
+        """Have the snapshot brought up to the end of the log, soon."""
+        self._start(repair=False)
+
+    def request_repair(self) -> None:
+        """Have everything derived written again, soon."""
+        self._start(repair=True)
+
+    def wait(self) -> None:
+        """Return when no rebuild is under way or wanted."""
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _start(self, *, repair: bool) -> None:
+        with self._lock:
+            self._wanted = True
+            self._repair = self._repair or repair
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="rebuild", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._wanted:
+                    self._thread = None
+                    return
+                repair, self._wanted, self._repair = self._repair, False, False
+            try:
+                if rebuild(self._store, self._renderer, from_zero=repair).changed:
+                    self.on_rebuilt()
+            except IndexerError as fault:
+                logger.error("the rebuild failed, and nothing depends on it: %s", fault)
+            except Exception:
+                logger.exception("the rebuild failed, and nothing depends on it")

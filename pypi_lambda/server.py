@@ -1,0 +1,50 @@
+"""The local HTTP server: granian in front of the WSGI application. Why granian, and what it leaves to us: docs/servers.md.
+
+The application is made in the worker processes. They may be forks, so the process that calls this has opened no store.
+"""
+
+import socket
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+
+from indexer.errors import InvalidValue
+from pypi_lambda.wsgi import create
+
+THREADS = 32  # per worker; requests wait for the store or the upstream, not for the processor
+STOP_SECONDS = 30  # without it a stalled client would keep SIGTERM waiting for ever
+
+
+def serve_forever(*, host: str, port: int, workers: int) -> None:
+    """Serve the application that the environment variables describe, until SIGINT or SIGTERM.
+
+    Raises:
+        InvalidValue: the address cannot be listened on, or somebody listens there already.
+    """
+    _check_free(host, port)
+    server = Granian(
+        "serverless-pypi",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=workers,
+        blocking_threads=THREADS,
+        workers_kill_timeout=STOP_SECONDS,
+        respawn_failed_workers=True,
+        log_level=LogLevels.error,  # what it has to say otherwise is a remark about the number of threads
+    )
+    server.serve(target_loader=create, wrap_loader=False)
+
+
+def _check_free(host: str, port: int) -> None:
+    # Workers share their port, so a second server on it would start without an error and take half of the requests.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise InvalidValue(
+            "address", f"{host}:{port}", f"it cannot be listened on: {error.strerror or error}"
+        ) from None

@@ -1,0 +1,95 @@
+"""Putting the parts together: from settings to an app. Shared by the Lambda handler and the local server."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from indexer.simple import Renderer
+from indexer.store import ObjectStore, open_store
+from pypi_lambda import __version__
+from pypi_lambda.app import App
+from pypi_lambda.auth import Authenticator
+from pypi_lambda.clock import new_id, utc_now
+from pypi_lambda.delivery import Delivery
+from pypi_lambda.index import Index
+from pypi_lambda.ingestion import Ingestions
+from pypi_lambda.mirror import Mirror
+from pypi_lambda.rebuilder import Rebuilder
+from pypi_lambda.settings import Settings
+
+if TYPE_CHECKING:
+    from indexer.upstream import Upstream
+    from pypi_lambda.upload import Publisher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """An app with what it works on."""
+
+    app: App
+    store: ObjectStore
+    index: Index
+    rebuilder: Rebuilder
+
+
+def renderer_of(settings: Settings) -> Renderer:
+    """Return how pages are rendered under these settings."""
+    return Renderer(hash_dist_info_metadata=settings.hash_dist_info_metadata)
+
+
+def make_upstream(settings: Settings) -> "Upstream":
+    """Return the client of the upstream."""
+    from indexer.upstream import Upstream
+
+    return Upstream(settings.upstream_index_url, user_agent=f"serverless-pypi/{__version__}")
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send log records to standard error, from the level that the settings name."""
+    logging.basicConfig(level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def make_service(settings: Settings, store: ObjectStore | None = None) -> Service:
+    """Return the app that these settings describe, with its snapshot loaded.
+
+    Args:
+        store: in the place of the one that the settings name.
+    """
+    store = store or open_store(settings.bucket, settings.repo_base_prefix)
+    renderer = renderer_of(settings)
+    rebuilder = Rebuilder(store, renderer)
+    index = Index(
+        store,
+        renderer,
+        max_staleness_seconds=settings.max_staleness_seconds,
+        clock=time.monotonic,
+        request_repair=rebuilder.request_repair,
+    )
+    rebuilder.on_rebuilt = index.reload
+    mirror = Mirror(
+        store,
+        renderer,
+        make_upstream=lambda: make_upstream(settings),
+        now=utc_now,
+        ingestions=Ingestions(),
+    )
+    app = App(
+        store,
+        index=index,
+        authenticator=Authenticator(),
+        mirror=mirror,
+        make_publisher=_publisher_maker(store, index, rebuilder),
+        delivery=Delivery(store, clock=time.monotonic),
+    )
+    return Service(app=app, store=store, index=index, rebuilder=rebuilder)
+
+
+def _publisher_maker(store: ObjectStore, index: Index, rebuilder: Rebuilder) -> "Callable[[], Publisher]":
+    def make() -> "Publisher":
+        from pypi_lambda.upload import Publisher
+
+        return Publisher(store, index, now=utc_now, new_id=new_id, request_rebuild=rebuilder.request)
+
+    return make

@@ -1,0 +1,188 @@
+"""Publishing a file: the order of steps that survives a crash between any two of them.
+
+    check all → file (put-if-absent) → `.metadata` → event: this is the commit → answer → ask for a rebuild
+
+Before the commit there is at most an unpublished object, which a retry with the same bytes takes over. The same file again,
+at any time, is a success; other content under a published name is a conflict.
+
+Legacy upload API as its clients use it: docs/facts.md.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import IO
+
+from indexer.adopt import put_metadata
+from indexer.distribution import Distribution, check_distribution
+from indexer.errors import AlreadyExists, Changed, Missing
+from indexer.events import Event, FileAdded, timestamp
+from indexer.log import Head, Log
+from indexer.names import file_key
+from indexer.project import File
+from indexer.store import CHUNK_BYTES, ObjectStore
+from pypi_lambda.auth import User
+from pypi_lambda.forms import UploadForm, check_digests, read_upload
+from pypi_lambda.http import Conflict, Request
+from pypi_lambda.index import Index
+
+MAX_FILE_BYTES = 5_368_709_120  # 5 GiB: what S3 copies in one request
+# An unpublished object this old belongs to no upload that is still under way: an invocation lives at most 15 minutes, and
+# no client of the local server waits an hour.
+ORPHAN_AGE = timedelta(hours=1)
+MAX_REPLACED_BYTES = 268_435_456  # 256 MiB: replacing an orphan holds the file in memory; a larger one is refused
+
+logger = logging.getLogger(__name__)
+
+
+class _Published(Exception):
+    """The file turned out to be published already, with these bytes: the wish is fulfilled."""
+
+
+class Publisher:
+    """Publishes uploaded files.
+
+    Args:
+        now: the current time.
+        new_id: 128 random bits as hex.
+        request_rebuild: called after each commit; may fail without harm.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        index: Index,
+        *,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+        request_rebuild: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._log = Log(store)
+        self._now = now
+        self._new_id = new_id
+        self._request_rebuild = request_rebuild
+
+    def receive(self, request: Request, user: User) -> str:
+        """Publish the file that the request's form brings and return a sentence that says so.
+
+        Raises:
+            RequestError, InvalidValue: the form, or the file in it, is wrong, or its name is taken.
+        """
+        form = read_upload(
+            request.body,
+            content_type=request.headers.get("content-type", ""),
+            content_length=request.content_length,
+            max_bytes=MAX_FILE_BYTES,
+        )
+        try:
+            return self.publish(form, user)
+        finally:
+            form.close()
+
+    def publish(self, form: UploadForm, user: User) -> str:
+        """Publish the form's file and return a sentence that says so; it says the same for a file that was there before.
+
+        Raises:
+            BadRequest, InvalidValue: the form, or the archive in it, is wrong.
+            Conflict: other content was published under this name, or may be at this moment.
+        """
+        check_digests(form)
+        found = check_distribution(form.content, form.filename, name=form.project, version=form.version)
+        try:
+            seen = self._check_unpublished(form)
+            self._put_file(form)
+            metadata_sha256 = put_metadata(self._store, form.project, form.filename, found)
+            self._commit(form, found, metadata_sha256, user, seen)
+        except _Published:
+            logger.info("%s was published before, with the same content", form.filename)
+            return f"{form.filename} is published"
+        logger.info("%s published %s of %s", user.username, form.filename, form.project)
+        self._request_rebuild()
+        return f"{form.filename} is published"
+
+    def _check_unpublished(self, form: UploadForm) -> Head:
+        """Return the end of the log up to which nothing was published under this file name."""
+        view = self._index.refresh()
+        if view.current.projects.find(form.project) is not None:
+            file = self._index.project(view, form.project).files.get(form.filename)
+            if file is not None:
+                self._refuse_or_accept(form, file)
+        return view.current.head
+
+    def _refuse_or_accept(self, form: UploadForm, published: File | FileAdded) -> None:
+        if published.sha256 != form.sha256_digest:
+            # "File already exists" is what uv looks for before it compares digests itself.
+            raise Conflict(
+                f"File already exists: {form.filename!r} was published with sha256 {published.sha256}, "
+                f"and this one has {form.sha256_digest}; a published file never changes, use another version"
+            )
+        if isinstance(published, File) and published.removed:
+            raise Conflict(f"File already exists: {form.filename!r} was published and removed; its name stays taken")
+        raise _Published
+
+    def _put_file(self, form: UploadForm) -> None:
+        key = file_key(form.project, form.filename)
+        try:
+            self._store.write(key, _chunks(form.content), new=True)
+        except AlreadyExists:
+            self._take_over(key, form)
+
+    def _take_over(self, key: str, form: UploadForm) -> None:
+        """Go on with an object that nobody published: the same bytes as they are, others only once they are an orphan."""
+        stat = self._store.stat(key)
+        if stat is None:
+            raise Conflict(f"another upload of {form.filename!r} is under way; try again")
+        if stat.size == form.size and self._stored_sha256(key) == form.sha256_digest:
+            return
+        free_at = stat.modified + ORPHAN_AGE
+        if self._now() < free_at or form.size > MAX_REPLACED_BYTES:
+            raise Conflict(
+                f"another upload of {form.filename!r} with other content is under way or was interrupted; "
+                f"upload the same content, or try again after {timestamp(free_at)}"
+            )
+        logger.warning("replacing the orphan %s of %s", key, timestamp(stat.modified))
+        form.content.seek(0)
+        try:
+            self._store.replace(key, form.content.read(), etag=stat.etag)
+        except Changed:
+            raise Conflict(f"another upload of {form.filename!r} is under way; try again") from None
+
+    def _stored_sha256(self, key: str) -> str | None:
+        digest = sha256()
+        try:
+            for chunk in self._store.read(key):
+                digest.update(chunk)
+        except Missing:
+            return None
+        return digest.hexdigest()
+
+    def _commit(
+        self, form: UploadForm, found: Distribution, metadata_sha256: str | None, user: User, seen: Head
+    ) -> None:
+        at = timestamp(self._now())
+        change = FileAdded(
+            project=form.project,
+            filename=form.filename,
+            version=found.version,
+            size=form.size,
+            sha256=form.sha256_digest,
+            upload_time=at,
+            requires_python=found.requires_python,
+            metadata_sha256=metadata_sha256,
+        )
+
+        def step(event: Event) -> None:
+            added = event.change
+            if isinstance(added, FileAdded) and (added.project, added.filename) == (form.project, form.filename):
+                self._refuse_or_accept(form, added)
+
+        self._log.append(seen, change, by=user.username, at=at, id=self._new_id(), step=step)
+
+
+def _chunks(content: IO[bytes]) -> Iterator[bytes]:
+    content.seek(0)
+    while chunk := content.read(CHUNK_BYTES):
+        yield chunk

@@ -1,0 +1,38 @@
+"""Packaging of serverless-pypi; settings of the development tools are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="serverless-pypi",
+    version="0.1.0",
+    description="A private Python package index that is one AWS Lambda function and one S3 bucket",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=["indexer", "pypi_lambda"],
+    package_data={"indexer": ["py.typed"], "pypi_lambda": ["py.typed"]},
+    install_requires=[
+        "boto3",
+        "libpass>=1.9",  # the maintained distribution of passlib
+        "msgpack>=1.1",
+        "multipart>=1.2",
+        "obstore>=0.8",
+        "orjson>=3.10",
+        "packaging>=24.2",
+        "pypi-simple>=1.6",
+        "rbloom>=1.5",
+        "requests>=2.32",
+        "zstandard>=0.23",
+    ],
+    extras_require={
+        # What a laptop or a server needs and the Lambda function does not.
+        "serve": ["click>=8.1", "granian>=2.5", "tqdm>=4.66"],
+    },
+    entry_points={"console_scripts": ["serverless-pypi = pypi_lambda.cli:main"]},
+)

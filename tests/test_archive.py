@@ -1,0 +1,311 @@
+"""Hostile archives are refused in bounded memory, and a good one gives exactly what was asked for."""
+
+import gzip
+import io
+import struct
+import tarfile
+import tracemalloc
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer import archive
+from indexer.archive import Contents, read_tar_gz, read_zip
+from indexer.errors import InvalidValue
+from tests.archives import tar_bytes, tar_gz_bytes, tar_link, zip_bytes, zip_link, zip_with
+
+GOOD = {"a/wanted": b"text", "a/other": bytes(range(256)) * 8, "b": b""}
+PATHS = frozenset({"a/wanted", "a/other", "b"})
+KINDS = ("x.whl", "x.tar.gz")
+HOSTILE_PATHS = [
+    "../wanted",
+    "a/../../wanted",
+    "/etc/wanted",
+    "a\\..\\wanted",
+    "C:wanted",
+    "a//wanted",
+    "a/./wanted",
+    "a/wan\nted",
+    "a/wanted\x7f",
+]
+
+
+def read(data: bytes, filename: str) -> Contents:
+    reader = read_tar_gz if filename.endswith(".gz") else read_zip
+    return reader(io.BytesIO(data), filename, wanted=lambda path: path.endswith("wanted"))
+
+
+def build(members: dict[str, bytes], filename: str) -> bytes:
+    return tar_gz_bytes(members) if filename.endswith(".gz") else zip_bytes(members)
+
+
+def refused(data: bytes, filename: str) -> str:
+    with pytest.raises(InvalidValue) as caught:
+        read(data, filename)
+    assert caught.value.field == "content"
+    return str(caught.value)
+
+
+def header(size: bytes, *, kind: bytes = tarfile.REGTYPE, name: str = "a/first") -> bytes:
+    """Return a tar header that says any size, with the right checksum."""
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    raw = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    raw[124:136] = size
+    raw[148:156] = b" " * 8
+    raw[148:156] = b"%06o\0 " % sum(raw)
+    return bytes(raw)
+
+
+@pytest.mark.parametrize("filename", KINDS)
+def test_good_archive_gives_paths_and_wanted_text(filename: str) -> None:
+    """All paths are told, and of the members only those that were wanted."""
+    assert read(build(GOOD, filename), filename) == Contents(paths=PATHS, texts=(("a/wanted", b"text"),))
+
+
+def test_tar_of_the_current_folder_has_plain_paths() -> None:
+    """The `./` that `tar c .` writes is no part of a path."""
+    root = tarfile.TarInfo("./")
+    root.type = tarfile.DIRTYPE
+    data = tar_gz_bytes({"./a/wanted": b"text"}, root)
+    assert read(data, "x.tar.gz") == Contents(paths=frozenset({"a/wanted"}), texts=(("a/wanted", b"text"),))
+
+
+def test_zip_with_a_comment_is_accepted() -> None:
+    """A comment at the end belongs to the archive."""
+    assert read(zip_bytes(GOOD, comment=b"built by hand"), "x.whl").paths == PATHS
+
+
+@pytest.mark.parametrize("filename", KINDS)
+def test_every_truncation_is_refused(filename: str) -> None:
+    """Whatever is cut off, down to the last byte, the archive is refused."""
+    data = build(GOOD, filename)
+    for length in range(len(data)):
+        refused(data[:length], filename)
+
+
+def test_truncation_after_a_stored_zip_is_refused() -> None:
+    """A zip that ends where a zip inside it ends is not taken for that inner one."""
+    inner = zip_bytes({"a/wanted": b"inner"})
+    data = zip_bytes({"first": b"", "inner.zip": inner, "a/wanted": b"text"}, method=zipfile.ZIP_STORED)
+    end = data.index(inner) + len(inner)
+    assert "begins at the first byte" in refused(data[:end], "x.whl")
+
+
+@pytest.mark.parametrize("filename", KINDS)
+@pytest.mark.parametrize("where", ["front", "end"])
+def test_bytes_beside_the_archive_are_refused(filename: str, where: str) -> None:
+    """Nothing lies in front of an archive and nothing behind it."""
+    data = build(GOOD, filename)
+    refused(b"junk" + data if where == "front" else data + b"junk", filename)
+
+
+@given(data=st.binary(max_size=300), filename=st.sampled_from(KINDS))
+def test_random_bytes_are_refused(data: bytes, filename: str) -> None:
+    """No bytes raise anything but a refusal."""
+    refused(data, filename)
+
+
+@given(
+    filename=st.sampled_from(KINDS),
+    spots=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=5),
+)
+def test_damage_is_refused_or_harmless(filename: str, spots: list[tuple[int, int]]) -> None:
+    """Changed bytes lead to a refusal, or do not touch what is read."""
+    data = bytearray(build(GOOD, filename))
+    for place, value in spots:
+        data[place % len(data)] = value
+    try:
+        contents = read(bytes(data), filename)
+    except InvalidValue as error:
+        assert error.field == "content"  # noqa: PT017 - either outcome is right
+    else:
+        assert [text for _, text in contents.texts] in ([b"text"], [])
+
+
+@given(spots=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=8))
+def test_damaged_tar_headers_are_refused_or_harmless(spots: list[tuple[int, int]]) -> None:
+    """Damage under an intact gzip checksum raises nothing but a refusal."""
+    data = bytearray(tar_bytes({"a/wanted": b"text", "é" * 120: b"x" * 600, "b": b""}))
+    for place, value in spots:
+        data[place % len(data)] = value
+    try:
+        read(gzip.compress(bytes(data)), "x.tar.gz")
+    except InvalidValue as error:
+        assert error.field == "content"  # noqa: PT017 - either outcome is right
+
+
+@pytest.mark.parametrize("filename", KINDS)
+@pytest.mark.parametrize("path", HOSTILE_PATHS)
+def test_paths_that_leave_the_folder_are_refused(filename: str, path: str) -> None:
+    """No member could be written outside of the folder it is unpacked to, or under a name that means another."""
+    assert refused(build({**GOOD, path: b""}, filename), filename).startswith(f"invalid content {path!r}: ")
+
+
+def test_zip_path_with_nul_is_refused() -> None:
+    """A name that a library cuts at a NUL is refused for what it really is."""
+    data = zip_bytes({**GOOD, "a/wanted2 evil": b""}).replace(b"a/wanted2 evil", b"a/wanted2\0evil")
+    assert "control character" in refused(data, "x.whl")
+
+
+def test_zip_with_a_member_twice_is_refused() -> None:
+    """Readers disagree on which of two members of one name counts, so there is none."""
+    data = zip_bytes({**GOOD, "a/wanteD": b"other"}).replace(b"a/wanteD", b"a/wanted")
+    assert "each member once" in refused(data, "x.whl")
+
+
+def test_zip_links_are_refused() -> None:
+    """A zip has no symbolic links."""
+    assert "no links" in refused(zip_with(GOOD, zip_link("a/link")), "x.whl")
+
+
+def test_encrypted_zip_is_refused() -> None:
+    """Nothing in a zip needs a password."""
+    data = bytearray(zip_bytes({"a/wanted": b"text"}))
+    data[data.rindex(b"PK\1\2") + 8] |= 1
+    assert "not encrypted" in refused(bytes(data), "x.whl")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_zip_methods_without_bound_are_refused(method: int) -> None:
+    """Compression that zipfile inflates without a limit is refused, wherever it is used."""
+    assert "stored or deflated" in refused(zip_bytes(GOOD, method=method), "x.whl")
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        tar_link("a/link", "../../etc/passwd"),
+        tar_link("a/link", "/etc/passwd"),
+        tar_link("a/link", "../../x", kind=tarfile.LNKTYPE),
+        tar_link("a/pipe", "", kind=tarfile.FIFOTYPE),
+        tar_link("a/device", "", kind=tarfile.BLKTYPE),
+        tar_link("a/wanted", "other"),
+    ],
+    ids=lambda member: f"{member.type!r} {member.linkname}",
+)
+def test_tar_members_that_installers_refuse_are_refused(member: tarfile.TarInfo) -> None:
+    """Devices, pipes, links out of the folder, and a link in the place of what is wanted are refused."""
+    refused(tar_gz_bytes({"a/other": b""}, member), "x.tar.gz")
+
+
+def test_tar_links_inside_are_accepted() -> None:
+    """A link to another member is an ordinary part of an sdist."""
+    data = tar_gz_bytes(GOOD, tar_link("a/link", "../b"), tar_link("c", "a/other", kind=tarfile.LNKTYPE))
+    assert read(data, "x.tar.gz").paths == PATHS | {"a/link", "c"}
+
+
+@pytest.mark.parametrize("filename", KINDS)
+def test_text_over_the_limit_is_refused(filename: str) -> None:
+    """What is read from an archive is limited in all, not per member."""
+    half = b" " * (archive.MAX_TEXT_BYTES // 2)
+    assert len(read(build({"a/wanted": half, "b/wanted": half}, filename), filename).texts) == 2
+    assert "4,194,304 bytes" in refused(build({"a/wanted": half, "b/wanted": half + b" "}, filename), filename)
+
+
+def test_zip_whose_text_is_longer_than_declared_is_refused() -> None:
+    """A member that inflates to more than its header says is refused, and not inflated."""
+    size = 64 * 1024 * 1024
+    data = bytearray(zip_bytes({"a/wanted": bytes(size)}))
+    place = data.rindex(b"PK\1\2") + 24
+    data[place : place + 4] = struct.pack("<L", 100)
+    packed = bytes(data)
+    tracemalloc.start()
+    refused(packed, "x.whl")
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 8 * 1024 * 1024
+
+
+def test_zip_bomb_is_refused() -> None:
+    """A zip whose members inflate to a hundred times its size is refused."""
+    data = zip_bytes({**GOOD, "bomb": bytes(archive.RATIO_FREE_BYTES)})
+    assert "does not unpack to 67,110,916" in refused(data, "x.whl")
+
+
+def test_zip_that_deflates_well_is_accepted() -> None:
+    """A high ratio alone is no bomb while the whole stays small."""
+    assert "zeros" in read(zip_bytes({**GOOD, "zeros": bytes(8 * 1024 * 1024)}), "x.whl").paths
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["in a member", "behind the last"])
+def test_tar_bomb_is_refused(seen: bool) -> None:
+    """A tar.gz is not inflated beyond a hundred times its size, wherever the zeros are."""
+    data = tar_bytes({"bomb": bytes(archive.RATIO_FREE_BYTES)} if seen else GOOD)
+    bomb = gzip.compress(data + bytes(0 if seen else archive.RATIO_FREE_BYTES))
+    assert "unpacks to more than 67,108,864 bytes" in refused(bomb, "x.tar.gz")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_huge_tar_headers_are_refused(kind: bytes) -> None:
+    """A header that claims megabytes for itself is not read into memory."""
+    size = 32 * 1024 * 1024
+    data = gzip.compress(header(b"%011o\0" % size, kind=kind) + bytes(size))
+    assert "headers are larger" in refused(data, "x.tar.gz")
+
+
+def test_deeply_nested_tar_headers_are_refused() -> None:
+    """Headers that describe headers end in a refusal, not in a full stack."""
+    refused(gzip.compress(header(b"%011o\0" % 0, kind=tarfile.XGLTYPE) * 1_500 + bytes(1024)), "x.tar.gz")
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (tarfile.REGTYPE, "no negative sizes"),
+        (tarfile.GNUTYPE_SPARSE, "has a member of negative size"),
+        (tarfile.XHDTYPE, "a complete gzipped tar archive is accepted"),
+    ],
+)
+def test_negative_tar_sizes_are_refused(kind: bytes, sentence: str) -> None:
+    """A size that leads backwards is refused instead of being followed for ever."""
+    backwards = header(b"\xff" * 10 + struct.pack(">h", -512), kind=kind)
+    data = gzip.compress(header(b"%011o\0" % 0, name="first") + backwards + tar_bytes(GOOD))
+    assert sentence in refused(data, "x.tar.gz")
+
+
+def test_tar_with_many_global_headers_is_refused() -> None:
+    """Global headers stay in memory, so there are few."""
+    pairs = {f"key{number}": "value" for number in range(archive.MAX_PAX_GLOBALS + 1)}
+    data = tarfile.TarInfo.create_pax_global_header(pairs) + tar_bytes(GOOD)
+    assert "global headers" in refused(gzip.compress(data), "x.tar.gz")
+
+
+def test_tar_headers_do_not_pile_up() -> None:
+    """What each member's headers hold is forgotten with the member."""
+    infos = [tarfile.TarInfo(f"a/{number}") for number in range(60)]
+    for info in infos:
+        info.pax_headers = {"comment": "x" * 900_000}
+    data = tar_gz_bytes(GOOD, *infos)
+    tracemalloc.start()
+    paths = read(data, "x.tar.gz").paths
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert paths == PATHS | {info.name for info in infos}
+    assert peak_bytes < 16 * 1024 * 1024
+
+
+def test_too_many_tar_members_are_refused() -> None:
+    """The number of members is limited; those that name the root count as well."""
+    data = tarfile.TarInfo("./").tobuf(tarfile.USTAR_FORMAT) * (archive.MAX_MEMBERS + 1)
+    assert "at most 100,000 members" in refused(gzip.compress(data, 1), "x.tar.gz")
+
+
+def test_too_many_zip_members_are_refused() -> None:
+    """The number of members is limited, whatever the end of the archive says of it."""
+    data = zip_bytes({"a": b""})
+    start, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    directory = data[start:end] * (archive.MAX_MEMBERS + 1)
+    data = data[:start] + directory + data[end : end + 12] + struct.pack("<LLH", len(directory), start, 0)
+    assert "at most 100,000 members" in refused(data, "x.whl")
+
+
+def test_zip_with_a_huge_directory_is_refused() -> None:
+    """A directory of more than 16 MiB is not read into memory."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as written:
+        for number in range(300):
+            written.writestr(f"{number:060000}", b"")
+    assert "headers are larger" in refused(target.getvalue(), "x.whl")
