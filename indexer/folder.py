@@ -1,12 +1,12 @@
 """A store in a folder of this machine: every object is a plain file, every write atomic and durable.
 
-Owns the file system calls. Knows nothing of what the objects mean, reads no clock and no environment. Several processes
-may share one folder. obstore's local store is not used: it has no replace-if-unchanged and no etag under our control.
+Owns the files' places and the translation of the file system's errors. Knows nothing of what the objects mean, reads no
+clock and no environment. Several processes may share one folder. obstore's local store is not used: it has no
+replace-if-unchanged and no etag under our control.
 
-Reading list: link(2), rename(2) and fsync(2) for what is atomic and what is durable; flock(2).
+Reading list: link(2), rename(2) and flock(2) for what is atomic among processes.
 """
 
-import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,6 +15,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, BinaryIO
 
+from indexer.durable import NOISE_BYTES, locked, make_folders, seal, sync_folder
 from indexer.errors import AlreadyExists, Changed, Missing, StoreUnavailable, TooLarge
 from indexer.store import BINARY, CHUNK_BYTES, MAX_OBJECT_BYTES, Stat, Stored, check_key, check_prefix, is_key
 
@@ -97,7 +98,7 @@ class FolderStore:
         """Write an object in the place of the one that has this etag and return the new etag."""
 
         def move_if_unchanged(temporary: str, path: str) -> None:
-            with self._locked():
+            with locked(self._lock):
                 found = self.stat(key)
                 if found is None or found.etag != etag:
                     raise Changed(key)
@@ -116,12 +117,12 @@ class FolderStore:
     def delete(self, key: str) -> None:
         """Remove the object; one that is not there is no error."""
         path = self._path(key)
-        with _translated(key), self._locked():
+        with _translated(key), locked(self._lock):
             try:
                 os.unlink(path)
             except (*_ABSENT, IsADirectoryError):
                 return
-            _sync_folder(os.path.dirname(path))
+            sync_folder(os.path.dirname(path))
 
     def signed_url(self, key: str, *, seconds: int) -> str | None:
         """Return None: the app delivers a folder's objects itself."""
@@ -170,54 +171,30 @@ class FolderStore:
                     with _translated(key):
                         file.write(chunk)
                 with _translated(key):
-                    status = self._seal(file)
+                    status = seal(file, self._random_bytes(NOISE_BYTES))
             with _translated(key):
-                _make_folders(os.path.dirname(path))
+                make_folders(os.path.dirname(path))
                 try:
                     publish(temporary, path)
                 except FileExistsError:
                     raise AlreadyExists(key) from None
-                _sync_folder(os.path.dirname(path))
+                sync_folder(os.path.dirname(path))
         finally:
             with suppress(OSError):
                 os.unlink(temporary)
         return _etag(status)
-
-    def _seal(self, file: BinaryIO) -> os.stat_result:
-        """Make the content durable and its etag unlike any earlier one's, and return the file's status.
-
-        Inode, time and size alone could repeat: a freed inode is handed out again at once, and the kernel's file times
-        advance only every few milliseconds. So the lowest 20 bits of the time (about a millisecond) are random.
-        """
-        file.flush()
-        status = os.fstat(file.fileno())
-        noise = int.from_bytes(self._random_bytes(3), "big") & 0xFFFFF
-        os.utime(file.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns & ~0xFFFFF | noise))
-        os.fsync(file.fileno())
-        return os.fstat(file.fileno())
 
     def _link(self, temporary: str, path: str) -> None:
         # link, unlike rename, fails when the name is taken: the one test-and-set that every process respects.
         os.link(temporary, path)
 
     def _move(self, temporary: str, path: str) -> None:
-        with self._locked():
+        with locked(self._lock):
             os.replace(temporary, path)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep every other replacement and removal in this folder out, in this process and in others."""
-        # A descriptor of its own for each: flock belongs to the open file, so threads exclude each other too.
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
     def _remove_leftovers(self) -> None:
         # The file system's own clock, read off a file just touched: the one that the leftovers' times come from.
-        with self._locked():
+        with locked(self._lock):
             os.utime(self._lock)
             now_ns = os.stat(self._lock).st_mtime_ns
         for entry in os.scandir(self._private):
@@ -272,27 +249,6 @@ def _chunks(key: str, file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
                 raise StoreUnavailable(key, f"the file ends before byte {end:,}")
             start += len(chunk)
             yield chunk
-
-
-def _make_folders(folder: str) -> None:
-    """Create a folder and those above it, each durable."""
-    try:
-        os.mkdir(folder)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        _make_folders(os.path.dirname(folder))
-        with suppress(FileExistsError):
-            os.mkdir(folder)
-    _sync_folder(os.path.dirname(folder))
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, _READ | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unavailable(key: str, error: OSError) -> StoreUnavailable:

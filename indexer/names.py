@@ -56,13 +56,15 @@ def check_filename(raw: str, *, field: str = "filename") -> Filename:
     """Return the text as a `Filename`.
 
     Raises:
-        InvalidValue: it has a path separator, a control character, a character no distribution's name has, or is too long.
+        InvalidValue: it has a path separator, a control character, a character no distribution's name has, or is too
+            long.
     """
     if len(raw) > MAX_FILENAME_LENGTH or not _FILENAME.fullmatch(raw) or ".." in raw:
         raise InvalidValue(
             field,
             raw,
-            f"a file name is at most {MAX_FILENAME_LENGTH} ASCII letters, digits and '._+!-', without a path and without '..'",
+            f"a file name is at most {MAX_FILENAME_LENGTH} ASCII letters, digits and '._+!-', without a path "
+            "and without '..'",
         )
     return Filename(raw)
 

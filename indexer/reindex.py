@@ -1,4 +1,4 @@
-"""Refresh what is known of the upstream, adopt files put straight into the bucket, rebuild, and clear what is superseded."""
+"""Refresh what is known of the upstream, adopt files put straight into the bucket, rebuild, clear the superseded."""
 
 import logging
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The root listing: every name that can be asked for, private and upstream, in both formats, ready to be sent.
 
-Rendering it costs seconds with an upstream of a million names, so it is made when the set of names changed: by a reindex,
-or by the first request that finds it missing.
+Rendering it costs seconds with an upstream of a million names, so it is made when the set of names changed: by a
+reindex, or by the first request that finds it missing.
 """
 
 import logging

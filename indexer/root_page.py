@@ -48,12 +48,16 @@ def find_name(href: str | None, text: str) -> ProjectName | None:
     segment = _last_segment(href or "")
     if segment in {".", ".."}:
         return None
-    for candidate in (segment, text.strip()):
-        try:
-            return normalize_name(candidate)
-        except InvalidValue:
-            continue
-    return None
+    return _find_normalized(segment) or _find_normalized(text.strip())
+
+
+def _find_normalized(raw: str) -> ProjectName | None:
+    if is_normalized(raw):  # nearly all are, and this is twice as quick
+        return ProjectName(raw)
+    try:
+        return normalize_name(raw)
+    except InvalidValue:
+        return None
 
 
 def _last_segment(href: str) -> str:
@@ -224,7 +228,7 @@ def _json_names(chunks: Iterable[bytes]) -> Iterator[ProjectName | None]:
         raise NotARootPage("is no JSON list of projects")
     body.clear()
     for name in names:
-        yield find_name(None, name) if isinstance(name, str) else None
+        yield _find_normalized(name) if isinstance(name, str) else None
 
 
 def _only_name(members: list[tuple[str, Any]]) -> Any:

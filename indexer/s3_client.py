@@ -102,7 +102,10 @@ def translated(key: str) -> Iterator[None]:
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise StoreUnavailable(key, f"{_FORBIDDEN} ({_reason(error)})") from error
     except (BaseError, OSError) as error:
-        raise StoreUnavailable(key, _reason(error)) from error
+        reason = _reason(error)
+        if "403 Forbidden" in reason:  # of a listing, obstore reports it as a GenericError
+            reason = f"{_FORBIDDEN} ({reason})"
+        raise StoreUnavailable(key, reason) from error
 
 
 def _reason(error: Exception) -> str:

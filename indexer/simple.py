@@ -29,8 +29,8 @@ class Renderer:
     """How pages are rendered.
 
     Attributes:
-        hash_dist_info_metadata: whether the legacy key `dist-info-metadata` carries the digest as `core-metadata` always
-            does, or is a bare flag.
+        hash_dist_info_metadata: whether the legacy key `dist-info-metadata` carries the digest as `core-metadata`
+            always does, or is a bare flag.
     """
 
     hash_dist_info_metadata: bool = False
@@ -57,7 +57,7 @@ class Renderer:
         return render_project_html(self.page(project))
 
     def page(self, project: Project) -> ProjectPage:
-        """Return the page as the dict that JSON carries; files sorted by name, so that equal projects give equal bytes."""
+        """Return the page as the dict that JSON carries; files sorted by name: equal projects give equal bytes."""
         files = [project.files[name] for name in sorted(project.files)]
         offered = [file for file in files if not file.removed]
         page: dict[str, Any] = {

@@ -43,8 +43,9 @@ def parse_index_url(raw: str, *, source: str = "UPSTREAM_INDEX_URL") -> IndexUrl
     # A password with a raw `/` would become the path, sent to another host and written to the log.
     if root is None or "?" in raw or "#" in raw or "@" in urlsplit(root).path:
         shown = re.split("[?#]", _CREDENTIALS.sub(r"\1", raw))[0]
-        accepted = "an http:// or https:// URL without query and fragment; '/', '?', '#' and '@' in its credentials are %-encoded"
-        raise InvalidValue(source, shown, accepted)
+        raise InvalidValue(
+            source, shown, "an http:// or https:// URL without query or fragment, its credentials percent-encoded"
+        )
     return IndexUrl(root=root if root.endswith("/") else root + "/", authorization=_authorization(raw))
 
 

@@ -195,7 +195,7 @@ class Web:
 
         class Session(requests.Session):
             def get_redirect_target(self, _response: requests.Response) -> None:
-                """Find none: with `allow_redirects=False` requests would still read the redirect to prepare the next."""
+                """Find none: even with `allow_redirects=False` requests would read the redirect to prepare the next."""
 
         # urllib3 logs URLs with their queries, where signatures live: each one at DEBUG, odd ones at WARNING.
         logging.getLogger("urllib3").setLevel(logging.ERROR)

@@ -17,7 +17,7 @@ USERS_PREFIX = "users/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedUser:
-    """A user as listed; `username` is None where only its digest is known, as of users that serverless-pypi 0.0.6 put."""
+    """A user as listed; `username` is None where only its digest is known, as of users of serverless-pypi 0.0.6."""
 
     username: str | None
     digest: str

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from indexer.errors import CorruptObject, DigestMismatch, InvalidValue, Missing, StoreUnavailable, UpstreamUnavailable
+from indexer.errors import CorruptObject, DigestMismatch, InvalidValue, StoreUnavailable, UpstreamUnavailable
 from indexer.names import Filename, ProjectName, check_filename, file_key, normalize_name
 from indexer.root import put_root, root_key
 from indexer.simple import MAX_PAGE_BYTES, decompress

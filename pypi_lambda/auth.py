@@ -1,8 +1,8 @@
 """Who may do what: users' records, and Basic credentials checked against them.
 
-A record lies under the sha256 of its username and holds a role and a password hash, as serverless-pypi 0.0.6 had it. It is
-read on every request, so a removed user is out at once; what makes that cheap is that a verified password is remembered,
-only as a keyed digest over username, password and record: a changed record no longer matches it.
+A record lies under the sha256 of its username and holds a role and a password hash, as serverless-pypi 0.0.6 had it. It
+is read on every request, so a removed user is out at once; what makes that cheap is that a verified password is
+remembered, only as a keyed digest over username, password and record: a changed record no longer matches it.
 
 passlib is imported when the first password is verified, not before.
 """

@@ -230,7 +230,7 @@ def _reindex_hourly(settings: Settings, store: ObjectStore) -> None:
 
 
 def _due(settings: Settings, store: ObjectStore) -> datetime:
-    """Return when the list of names is an hour old: a server that restarts, or one of several, need not read it again."""
+    """Return when the list of names is an hour old: a server that restarts, or one of several, need not read it."""
     known = load_snapshot(store, renderer_of(settings)).snapshot.upstream
     if known is None:
         return utc_now()

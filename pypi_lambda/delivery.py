@@ -13,7 +13,8 @@ from pypi_lambda.cache import Cache
 from pypi_lambda.http import NotFound, Request, Response, not_modified, parse_range
 
 SIGNED_SECONDS = 900  # a slow client starts late; the download itself may take longer than that
-# The same URL for a while, so that pip, which caches by final URL, finds what it has; two thirds leave 5 minutes at least.
+# The same URL for a while, so that pip, which caches by final URL, finds what it has; two thirds leave 5 minutes at
+# least.
 REUSED_SECONDS = 600
 MAX_SIGNED = 4_096  # URLs of about 500 bytes kept per process
 IMMUTABLE = ("Cache-Control", "private, max-age=31536000, immutable")

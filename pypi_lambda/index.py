@@ -1,8 +1,9 @@
-"""A process's view of the index: the snapshot it loaded and the log's tail behind it, brought up to date on every request.
+"""A process's view of the index: the snapshot it loaded and the log's tail behind it, brought up to date on every
+request.
 
-A view is a value. A request takes the current one, asks the log for the next event while it reads whatever else it needs,
-and goes on with that view when there is none, or with the view advanced to the end of the log. So an answer shows
-everything that was acknowledged before its request began, and being strict costs no extra round trip.
+A view is a value. A request takes the current one, asks the log for the next event while it reads whatever else it
+needs, and goes on with that view when there is none, or with the view advanced to the end of the log. So an answer
+shows everything that was acknowledged before its request began, and being strict costs no extra round trip.
 """
 
 import logging
@@ -71,7 +72,7 @@ class View:
     tail_length: int = 0
 
     def standing(self, name: ProjectName) -> Standing:
-        """Return whose the name is; until a list of upstream names was read, the upstream is asked for every unknown one."""
+        """Return whose the name is; until a list of upstream names was read, every unknown one is the upstream's."""
         if self.current.projects.find(name) is not None:
             return Standing.PRIVATE
         if self.current.is_reserved(name):

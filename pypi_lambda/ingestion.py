@@ -1,7 +1,7 @@
 """Long work that requests wait for, but not for ever: one run per key and process, whoever asks.
 
-A client gives up after some 15 seconds without an answer. So work that takes longer goes on in its thread while the client
-is told to come back, and finds it done, or waits for the rest of it.
+A client gives up after some 15 seconds without an answer. So work that takes longer goes on in its thread while the
+client is told to come back, and finds it done, or waits for the rest of it.
 """
 
 import logging

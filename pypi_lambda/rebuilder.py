@@ -1,4 +1,4 @@
-"""Rebuilding in the background of a local server: requests for it are many, rebuilds few, and none holds up an answer."""
+"""Rebuilding in the background of a local server: many requests for it, few rebuilds, and none holds up an answer."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""The local HTTP server: granian in front of the WSGI application. Why granian, and what it leaves to us: docs/servers.md.
+"""The local HTTP server: granian in front of the WSGI application. Why granian, and what it leaves to us:
+docs/servers.md.
 
 The application is made in the worker processes. They may be forks, so the process that calls this has opened no store.
 """

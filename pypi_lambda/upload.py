@@ -2,8 +2,8 @@
 
     check all → file (put-if-absent) → `.metadata` → event: this is the commit → answer → ask for a rebuild
 
-Before the commit there is at most an unpublished object, which a retry with the same bytes takes over. The same file again,
-at any time, is a success; other content under a published name is a conflict.
+Before the commit there is at most an unpublished object, which a retry with the same bytes takes over. The same file
+again, at any time, is a success; other content under a published name is a conflict.
 
 Legacy upload API as its clients use it: docs/facts.md.
 """
@@ -28,8 +28,8 @@ from pypi_lambda.http import Conflict, Request
 from pypi_lambda.index import Index
 
 MAX_FILE_BYTES = 5_368_709_120  # 5 GiB: what S3 copies in one request
-# An unpublished object this old belongs to no upload that is still under way: an invocation lives at most 15 minutes, and
-# no client of the local server waits an hour.
+# An unpublished object this old belongs to no upload that is still under way: an invocation lives at most 15 minutes,
+# and no client of the local server waits an hour.
 ORPHAN_AGE = timedelta(hours=1)
 MAX_REPLACED_BYTES = 268_435_456  # 256 MiB: replacing an orphan holds the file in memory; a larger one is refused
 
@@ -83,7 +83,8 @@ class Publisher:
             form.close()
 
     def publish(self, form: UploadForm, user: User) -> str:
-        """Publish the form's file and return a sentence that says so; it says the same for a file that was there before.
+        """Publish the form's file and return a sentence that says so; it says the same for a file that was there
+        before.
 
         Raises:
             BadRequest, InvalidValue: the form, or the archive in it, is wrong.
@@ -131,7 +132,7 @@ class Publisher:
             self._take_over(key, form)
 
     def _take_over(self, key: str, form: UploadForm) -> None:
-        """Go on with an object that nobody published: the same bytes as they are, others only once they are an orphan."""
+        """Go on with an object that nobody published: the same bytes as they are, others only once it is an orphan."""
         stat = self._store.stat(key)
         if stat is None:
             raise Conflict(f"another upload of {form.filename!r} is under way; try again")

@@ -7,7 +7,7 @@ call through the same adversary crashes, too, so that no `finally` of the code u
 
 import builtins
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import Enum, auto
 from threading import Event, Lock
 from typing import Any, TypeVar
@@ -50,11 +50,12 @@ class Call:
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
     """A mischief and the calls it strikes: the one numbered `at`, or all for which `when` is true."""
 
     mischief: Mischief
+    _: KW_ONLY
     at: int | None = None
     when: Callable[[Call], bool] = lambda call: False
     reached: Event = field(default_factory=Event)

@@ -329,18 +329,20 @@ class TestCredentials:
         caplog.set_level(logging.DEBUG)
         upstream = make_upstream(guarded.url)
         texts = [repr(upstream), repr(vars(upstream)), upstream.index_url]
-        signed = {"Location": f"{guarded.url}away?signature=s1gn4ture"}
-        guarded.override("/simple/moved/", status=302, headers=signed)
+        moved = {"status": 302, "headers": {"Location": f"{guarded.url}away?signature=s1gn4ture"}}
+        lost = {"status": 302, "headers": {"Location": f"{guarded.url}lost?signature=s1gn4ture"}}
+        guarded.override("/simple/away", status=500)
+        guarded.override("/simple/lost", cut=True)
         answers: list[tuple[str, dict[str, Any]]] = [
             ("status", {"status": 500}),
-            ("moved", {"status": 302, "headers": signed}),
+            ("moved", moved),
+            ("lost", lost),
             ("cut", {"cut": True}),
             ("short", {"body": b"x", "announced": 9}),
             ("nowhere", {"status": 302, "headers": {"Location": f"ftp://u:{SECRET}@h/?s1gn4ture"}}),
         ]
         for name, answer in answers:
             guarded.override(f"/simple/{name}/", **answer)
-            guarded.override("/simple/away", cut=True)
             try:
                 upstream.fetch_page(ProjectName(name))
             except UpstreamUnavailable as fault:

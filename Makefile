@@ -1,0 +1,47 @@
+# The commands of this project; CI runs the same ones. Everything they need they install into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+MINISTACK := .venv-ministack/bin/ministack
+export MINISTACK_VENV := $(CURDIR)/.venv-ministack
+
+.PHONY: run test e2e lint bench clean
+
+run: .venv/run  ## start the index on http://127.0.0.1:8080 over ./data
+	$(BIN)/serverless-pypi serve
+
+test: .venv/test $(MINISTACK)  ## run all tests but those that need the public index
+	$(BIN)/pytest -m "not e2e"
+
+e2e: .venv/test  ## run the tests against the public index
+	$(BIN)/pytest -m e2e tests/e2e
+
+lint: .venv/test  ## formatting, rules, types, direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/test_imports.py
+
+bench: .venv/test  ## measure the indexer and the candidates for the local server
+	$(BIN)/python -m benchmarks.index
+	$(BIN)/python -m benchmarks.servers
+
+clean:  ## remove what these commands made, but not ./data
+	rm -rf .venv .venv-ministack build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
+
+.venv/pip:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	touch $@
+
+.venv/run: .venv/pip setup.py
+	$(BIN)/python -m pip install --quiet --editable '.[serve]'
+	touch $@
+
+.venv/test: .venv/pip setup.py
+	$(BIN)/python -m pip install --quiet --editable '.[serve,test]'
+	touch $@
+
+# Its own environment: ministack pins an old botocore.
+$(MINISTACK):
+	$(PYTHON) -m venv .venv-ministack
+	.venv-ministack/bin/python -m pip install --quiet 'ministack==1.5.33'

@@ -1,0 +1,476 @@
+"""Upstream pages, sound and hostile: what is served in their place, and where the files come from."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pypi_simple import DistributionPackage, ProjectPage
+
+from indexer.errors import UpstreamUnavailable
+from indexer.html import render_project_html
+from indexer.listing import Listing, parse_listing
+from indexer.names import Filename, ProjectName
+from indexer.sources import Source
+from tests.distributions import make_sdist, make_wheel
+from tests.fake_upstream import JSON_TYPE, LOGIN_PAGE, UPLOAD_TIME, FakeUpstream, Seen
+
+SIX = ProjectName("six")
+URL = "https://upstream.example/simple/six/"
+DIGEST = "ab" * 32
+OTHER = "cd" * 32
+
+
+def make_entry(filename: str = "six-1.0-py3-none-any.whl", **changes: Any) -> dict[str, Any]:
+    """Build a file's entry; keywords are JSON keys with `_` for `-`."""
+    entry: dict[str, Any] = {"filename": filename, "url": f"../../files/{filename}", "hashes": {"sha256": DIGEST}}
+    return entry | wire_keys(changes)
+
+
+def wire_keys(keywords: dict[str, Any]) -> dict[str, Any]:
+    return {key[0] + key[1:].replace("_", "-"): value for key, value in keywords.items()}
+
+
+def make_page(*files: Any, **changes: Any) -> dict[str, Any]:
+    page = {"meta": {"api-version": "1.1"}, "name": "six", "versions": ["1.0"], "files": list(files)}
+    return page | wire_keys(changes)
+
+
+def parse(page: Any, *, url: str = URL, hash_dist_info_metadata: bool = False) -> Listing:
+    content = page if isinstance(page, bytes) else json.dumps(page).encode()
+    return parse_listing(SIX, content, content_type=JSON_TYPE, url=url, hash_dist_info_metadata=hash_dist_info_metadata)
+
+
+def parse_html(html: str, *, url: str = URL) -> Listing:
+    return parse_listing(
+        SIX, html.encode(), content_type="text/html; charset=utf-8", url=url, hash_dist_info_metadata=False
+    )
+
+
+def parse_file(**changes: Any) -> Any:
+    """Return what is served for a file with this entry."""
+    (file,) = parse(make_page(make_entry(**changes))).page["files"]
+    return file
+
+
+def parse_link(attributes: str = "", *, filename: str = "six-1.0-py3-none-any.whl", fragment: str = "") -> Any:
+    """Return what is served for a link of an HTML page."""
+    (file,) = parse_html(f'<a href="{filename}{fragment}" {attributes}>{filename}</a>').page["files"]
+    return file
+
+
+def test_a_json_page_is_served_with_relative_links() -> None:
+    """All that the upstream says is kept, links become file names, and the version advertised is ours."""
+    entry: dict[str, Any] = {
+        "size": 12,
+        "upload-time": UPLOAD_TIME,
+        "requires-python": ">=3.8",
+        "yanked": "broken <wheel>",
+        "gpg-sig": False,
+        "provenance": "https://upstream.example/provenance/six",
+        "from-the-future": {"deep": [1, None]},
+    }
+    page = make_page(
+        make_entry(**entry, _serial=9),
+        meta={"api-version": "1.3", "note": "n", "_last-serial": 5},
+        project_status={"status": "archived", "reason": "done", "_x": 1},
+        versions=["1.0", "0.1"],
+        unheard_of=[1],
+        _hidden=2,
+    )
+    served: Any = {
+        "meta": {"api-version": "1.4", "note": "n"},
+        "name": "six",
+        "versions": ["1.0", "0.1"],
+        "files": [
+            {
+                "filename": "six-1.0-py3-none-any.whl",
+                "url": "six-1.0-py3-none-any.whl",
+                "hashes": {"sha256": DIGEST},
+                **entry,
+            }
+        ],
+        "project-status": {"status": "archived", "reason": "done"},
+        "unheard-of": [1],
+    }
+    assert parse(page) == Listing(
+        page=served,
+        sources={
+            Filename("six-1.0-py3-none-any.whl"): Source(
+                url="https://upstream.example/files/six-1.0-py3-none-any.whl",
+                hashes={"sha256": DIGEST},
+                size=12,
+                metadata=False,
+            )
+        },
+        dropped=0,
+    )
+
+
+def test_an_html_page_is_served_as_json_would_be() -> None:
+    """HTML's attributes become JSON's keys, and versions are read from the files' names."""
+    html = f"""<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.4">
+        <meta name="pypi:project-status" content="quarantined">
+        <meta name="pypi:project-status-reason" content="a &amp; b">
+        </head><body><a href="../">up</a>
+        <a href="/files/six-1.0-py3-none-any.whl?x=1#sha256={DIGEST.upper()}" data-requires-python="&gt;=3.8"
+           data-core-metadata="sha256={OTHER}" data-gpg-sig="true" data-provenance="https://upstream.example/p">x</a>
+        <A HREF='https://files.upstream.example/six-1.0%2Bcpu.tar.gz' DATA-YANKED="">six</A>
+        </body></html>"""
+    wheel, sdist = Filename("six-1.0-py3-none-any.whl"), Filename("six-1.0+cpu.tar.gz")
+    assert parse_html(html) == Listing(
+        page={
+            "meta": {"api-version": "1.4"},
+            "name": "six",
+            "versions": ["1.0", "1.0+cpu"],
+            "files": [
+                {
+                    "filename": wheel,
+                    "url": wheel,
+                    "hashes": {"sha256": DIGEST},
+                    "requires-python": ">=3.8",
+                    "core-metadata": {"sha256": OTHER},
+                    "dist-info-metadata": True,
+                    "gpg-sig": True,
+                    "provenance": "https://upstream.example/p",
+                },
+                {"filename": sdist, "url": "six-1.0%2Bcpu.tar.gz", "hashes": {}, "yanked": True},
+            ],
+            "project-status": {"status": "quarantined", "reason": "a & b"},
+        },
+        sources={
+            wheel: Source(
+                url=f"https://upstream.example/files/{wheel}?x=1",
+                hashes={"sha256": DIGEST},
+                size=None,
+                metadata={"sha256": OTHER},
+            ),
+            sdist: Source(
+                url="https://files.upstream.example/six-1.0%2Bcpu.tar.gz", hashes={}, size=None, metadata=False
+            ),
+        },
+        dropped=0,
+    )
+
+
+def test_both_formats_of_one_page_agree() -> None:
+    """What HTML can say, it says as JSON does: the files' sources are the same."""
+    fake = FakeUpstream()
+    fake.add(make_wheel("six", "1.0"), yanked="why")
+    fake.add(make_wheel("six", "2.0", requires_python=">=3.8"))
+    fake.add(make_sdist("six", "2.0"), provenance="https://upstream.example/p")
+    fake.set_status("six", "deprecated")
+    pages = []
+    for accept in (JSON_TYPE, "text/html"):
+        answer = fake.answer(Seen(method="GET", path="/simple/six/", headers={"accept": accept}))
+        listing = parse_listing(
+            SIX, answer.body, content_type=answer.headers["Content-Type"], url=URL, hash_dist_info_metadata=True
+        )
+        rendered = ProjectPage.from_html("six", render_project_html(listing.page), URL, "utf-8")
+        origins = {name: (source.url, source.sha256, source.metadata) for name, source in listing.sources.items()}
+        pages.append((rendered, origins, listing.page["versions"]))
+    assert pages[0] == pages[1]
+    assert pages[0][2] == ["1.0", "2.0"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"core_metadata": {"sha256": OTHER.upper()}}, {"sha256": OTHER}),
+        ({"dist_info_metadata": {"sha256": OTHER}}, {"sha256": OTHER}),
+        ({"core_metadata": {"sha256": OTHER}, "dist_info_metadata": True}, {"sha256": OTHER}),
+        ({"core_metadata": False, "dist_info_metadata": {"sha256": OTHER}}, False),
+        ({"core_metadata": True}, True),
+        ({"core_metadata": {}}, True),
+        ({"core_metadata": {"sha256": "not hex"}}, True),
+        ({"core_metadata": None, "dist_info_metadata": True}, True),
+        ({"core_metadata": "yes"}, None),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("hash_dist_info_metadata", [False, True])
+def test_metadata_is_announced_under_both_keys(
+    given: dict[str, Any], kept: bool | dict[str, str] | None, hash_dist_info_metadata: bool
+) -> None:
+    """`core-metadata` always has the digest, `dist-info-metadata` has it or a bare flag, as set; the source knows."""
+    listing = parse(make_page(make_entry(**given)), hash_dist_info_metadata=hash_dist_info_metadata)
+    file: Any = listing.page["files"][0]
+    (source,) = listing.sources.values()
+    legacy = kept if hash_dist_info_metadata or not kept else True
+    expected = {} if kept is None else {"core-metadata": kept, "dist-info-metadata": legacy}
+    assert {key: value for key, value in file.items() if key.endswith("metadata")} == expected
+    assert source.metadata == (kept or False)
+
+
+@pytest.mark.parametrize(
+    ("filename", "link"),
+    [
+        ("six-1.0+cpu-py3-none-any.whl", "six-1.0%2Bcpu-py3-none-any.whl"),
+        ("six-1!2.0.tar.gz", "six-1%212.0.tar.gz"),
+        ("six_1.0.zip", "six_1.0.zip"),
+    ],
+)
+def test_links_are_percent_encoded_file_names(filename: str, link: str) -> None:
+    """A file's link is one that pip asks for exactly as it is listed."""
+    assert parse_file(filename=filename)["url"] == link
+
+
+@pytest.mark.parametrize(
+    ("link", "page_url", "source_url"),
+    [
+        ("https://files.upstream.example/a/six.whl#sha256=ab", URL, "https://files.upstream.example/a/six.whl"),
+        ("/a/six.whl", URL, "https://upstream.example/a/six.whl"),
+        ("../../a/six.whl", URL, "https://upstream.example/a/six.whl"),
+        ("six.whl", URL, "https://upstream.example/simple/six/six.whl"),
+        ("//files.upstream.example/six.whl", URL, "https://files.upstream.example/six.whl"),
+        ("six.whl?a=b&c=%2F", "http://127.0.0.1:8080/s/six/", "http://127.0.0.1:8080/s/six/six.whl?a=b&c=%2F"),
+        ("https://u:p@upstream.example/six.whl", URL, "https://upstream.example/six.whl"),
+        ("https://upstream.example\\@evil.example/six.whl", URL, "https://evil.example/six.whl"),
+        ("a b\n.whl", URL, "https://upstream.example/simple/six/a%20b%0A.whl"),
+    ],
+)
+def test_sources_are_absolute_and_without_credentials(link: str, page_url: str, source_url: str) -> None:
+    """A link is resolved where the page was found; userinfo, fragment and what parsers disagree about are gone."""
+    (source,) = parse(make_page(make_entry("six.whl", url=link)), url=page_url).sources.values()
+    assert source.url == source_url
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        make_entry(url="file:///etc/passwd"),
+        make_entry(url="javascript:alert(1)"),
+        make_entry(url="http://[/"),
+        make_entry(url="https://:443/x"),
+        make_entry(url=7),
+        make_entry("../six.whl"),
+        make_entry("six/../../x.whl"),
+        make_entry(".."),
+        make_entry(".six.whl"),
+        make_entry("six 1.whl"),
+        make_entry("six\n1.whl"),
+        make_entry("x" * 300),
+        make_entry("<six>.whl"),
+        make_entry(""),
+        {"filename": 7, "url": "x"},
+        {"url": "x"},
+        {"filename": "x.whl"},
+        "six.whl",
+        None,
+        make_entry("good.whl", url="https://upstream.example/another"),
+    ],
+)
+def test_an_unsafe_entry_is_dropped_and_counted(entry: Any) -> None:
+    """An entry with no safe name, no web address or a name that was there before is left out; the others stay."""
+    listing = parse(make_page(make_entry("good.whl"), entry))
+    assert [file["filename"] for file in listing.page["files"]] == ["good.whl"]
+    assert [(name, source.url) for name, source in listing.sources.items()] == [
+        ("good.whl", "https://upstream.example/files/good.whl")
+    ]
+    assert listing.dropped == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("size", "12"),
+        ("size", -1),
+        ("size", True),
+        ("size", 1e30),
+        ("upload-time", 5),
+        ("requires-python", ["3"]),
+        ("yanked", 1),
+        ("yanked", None),
+        ("gpg-sig", "true"),
+        ("provenance", {}),
+        ("_private", 1),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_left_out(key: str, value: object) -> None:
+    """Nobody after the parser meets a type that the specification does not allow."""
+    assert parse_file(**{key: value}) == parse_file()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"sha256": DIGEST.upper(), "md5": "12"}, {"sha256": DIGEST, "md5": "12"}),
+        ({"sha256": "xyz", 'a"b': "12", "c": 5, "d": "", "e": "1" * 1000}, {}),
+        (None, {}),
+        (["sha256"], {}),
+    ],
+)
+def test_hashes_are_digests(given: object, kept: dict[str, str]) -> None:
+    """Only hexadecimal digests under names of algorithms are kept, in lower case."""
+    assert parse_file(hashes=given)["hashes"] == kept
+
+
+def test_nullable_values_stay_null() -> None:
+    """`null` where the specification has it is kept as it is."""
+    file = parse_file(requires_python=None, provenance=None)
+    assert (file["requires-python"], file["provenance"]) == (None, None)
+
+
+@pytest.mark.parametrize("versions", [None, "1.0", {}])
+def test_versions_that_are_missing_are_read_from_file_names(versions: object) -> None:
+    """Version 1.1 of the API demands `versions`, so an older page gets them, normalised and each once."""
+    files = [make_entry(name) for name in ("six-1.0.tar.gz", "six-1.0-py3-none-any.whl", "six-2.0.RC1.zip", "README")]
+    assert parse(make_page(*files, versions=versions)).page["versions"] == ["1.0", "2.0rc1"]
+
+
+def test_a_project_without_files_is_a_page_in_both_formats() -> None:
+    """An upstream may have a project and no file of it."""
+    json_page, html_page = parse(make_page()), parse_html("<!DOCTYPE html><title>Links for six</title>")
+    assert (json_page.page["files"], html_page.page["files"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"",
+        b"{",
+        json.dumps(make_page(make_entry())).encode()[:-1],
+        b"[]",
+        b"null",
+        b"<html></html>",
+        b'{"message": "log in"}',
+        make_page(files={}),
+        make_page(files=None),
+        make_page(name="seven"),
+        make_page(name=None),
+        make_page(name="../six"),
+        make_page(meta={"api-version": "2.0"}),
+        make_page(meta={"api-version": 2}),
+        b'{"name": "six", "files": [], "deep": ' + b"[" * 500 + b"]" * 500 + b"}",
+        b'{"name": "six", "files": [], "surrogate": "\\ud800"}',
+    ],
+)
+def test_json_that_is_no_page_of_the_project_is_a_fault(page: Any) -> None:
+    """A login answer, a cut page, another project's page or an unknown version is never served."""
+    with pytest.raises(UpstreamUnavailable, match="no page of the project six"):
+        parse(page)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "",
+        "Forbidden",
+        LOGIN_PAGE.decode(),
+        "<html><h1>Welcome</h1><a href='/about'>about</a></html>",
+        '<html><body><a href="six-1.0.tar.gz">six-1.0.tar.gz</a>',
+        '<a href="six-1.0.tar.gz">six</a><form><INPUT TYPE="password"></form>',
+        '<meta name="pypi:repository-version" content="2.0"><a href="six-1.0.tar.gz">six-1.0.tar.gz</a>',
+    ],
+)
+def test_html_that_is_no_page_of_a_project_is_a_fault(html: str) -> None:
+    """A login form, another page, a cut one or an unknown version is never served."""
+    with pytest.raises(UpstreamUnavailable, match="no page of the project six"):
+        parse_html(html)
+
+
+def test_an_unknown_content_type_is_a_fault_that_tells_no_secret() -> None:
+    """What is neither JSON nor HTML is refused, and the address is named without its query."""
+    with pytest.raises(UpstreamUnavailable) as caught:
+        parse_listing(SIX, b"", content_type="text/plain", url=f"{URL}?token=s", hash_dist_info_metadata=False)
+    assert caught.value.reason == f"{URL} answered with something that is no page of the project six"
+
+
+@pytest.mark.parametrize("name", ["Six", "six", "SIX"])
+def test_the_upstreams_spelling_is_normalised(name: str) -> None:
+    """Whatever spelling the upstream uses, the page has the normalised name."""
+    assert parse(make_page(name=name)).page["name"] == "six"
+
+
+@pytest.mark.parametrize("key", ["core-metadata", "dist-info-metadata"])
+@pytest.mark.parametrize(
+    ("value", "kept"), [("true", True), ("TRUE", True), (f"sha256={OTHER}", {"sha256": OTHER}), ("no", False)]
+)
+def test_metadata_attributes_are_read(key: str, value: str, kept: object) -> None:
+    """HTML's metadata attributes, new and legacy, are a flag or a digest."""
+    assert parse_link(f'data-{key}="{value}"')["core-metadata"] == kept
+
+
+@pytest.mark.parametrize(
+    ("attribute", "yanked"), [("data-yanked", True), ('data-yanked=""', True), ("data-yanked='a &lt; b'", "a < b")]
+)
+def test_a_yanked_link_is_yanked_with_or_without_a_reason(attribute: str, yanked: bool | str) -> None:
+    """The attribute's presence yanks; its value is the reason."""
+    assert parse_link(attribute)["yanked"] == yanked
+
+
+def test_a_base_element_is_honoured() -> None:
+    """Links are relative to what the page says they are relative to."""
+    html = '<html><head><base href="https://files.upstream.example/x/"></head><a href="six-1.0.zip">six</a></html>'
+    (source,) = parse_html(html).sources.values()
+    assert source.url == "https://files.upstream.example/x/six-1.0.zip"
+
+
+@given(
+    st.text(max_size=30),
+    st.text(max_size=30),
+    st.text(max_size=30),
+)
+def test_hostile_text_survives_both_renderings(reason: str, requires_python: str, status: str) -> None:
+    """Whatever text an upstream sends, it comes back as that text from the page we serve, and as nothing else."""
+    page = make_page(
+        make_entry(yanked=reason or True, requires_python=requires_python), project_status={"reason": status}
+    )
+    try:
+        listing = parse(page)
+    except UpstreamUnavailable:  # text that is no Unicode
+        return
+    (package,) = ProjectPage.from_html("six", render_project_html(listing.page), URL, "utf-8").packages
+    assert isinstance(package, DistributionPackage)
+    assert (package.yanked_reason, package.requires_python) == (reason, requires_python)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "name",
+                        "files",
+                        "filename",
+                        "url",
+                        "hashes",
+                        "meta",
+                        "versions",
+                        "size",
+                        "yanked",
+                        "core-metadata",
+                        "provenance",
+                        "project-status",
+                        "sha256",
+                    ]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=30,
+    )
+)
+def test_any_json_is_a_page_or_a_fault(value: Any) -> None:
+    """No JSON makes the parser fail in another way, and what it returns can be served in both formats."""
+    try:
+        listing = parse(value if not isinstance(value, dict) else {"files": [value], "name": "six"} | value)
+    except UpstreamUnavailable:
+        return
+    assert render_project_html(listing.page).endswith(b"</html>\n")
+    assert json.dumps(listing.page)
+
+
+@given(st.text(alphabet="<>/=\"'& a!-[]#;x1?", max_size=60))
+def test_any_html_is_a_page_or_a_fault(soup: str) -> None:
+    """No HTML makes the parser fail in another way."""
+    try:
+        listing = parse_html(f'<a href="six-1.0.zip">six-1.0.zip</a>{soup}')
+    except UpstreamUnavailable:
+        return
+    assert listing.page["name"] == "six"
