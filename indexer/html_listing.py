@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from indexer.names import ProjectName
 
 if TYPE_CHECKING:
-    from pypi_simple.html import Link, RepositoryPage
+    from pypi_simple import Link, RepositoryPage
 
 # What pip, uv and old setuptools know as files; other links of a page (to its parent, a style sheet) are none.
 _EXTENSIONS = (
@@ -52,9 +52,8 @@ def read_html_page(project: ProjectName, content: bytes, url: str) -> dict[str, 
 
 
 def _parse(content: bytes, url: str) -> "RepositoryPage | None":
-    from bs4.exceptions import ParserRejectedMarkup
-    from pypi_simple.errors import UnsupportedRepoVersionError
-    from pypi_simple.html import RepositoryPage
+    from bs4.builder import ParserRejectedMarkup  # bs4.exceptions is new in 4.13
+    from pypi_simple import RepositoryPage, UnsupportedRepoVersionError
 
     try:
         return RepositoryPage.from_html(content.decode("utf-8", "replace"), url)
