@@ -28,6 +28,7 @@ setup(
         "pypi-simple>=1.6",
         "rbloom>=1.5",
         "requests>=2.32",
+        "urllib3>=2",  # truncated answers are noticed only from 2.0 on
         "zstandard>=0.23",
     ],
     extras_require={

@@ -6,24 +6,22 @@ both events name the same object.
 """
 
 import logging
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
-from typing import IO, cast
 
 from indexer.distribution import Distribution, check_distribution
 from indexer.errors import AlreadyExists, InvalidValue, Missing
 from indexer.events import Event, FileAdded, timestamp
 from indexer.log import Log
 from indexer.names import Filename, ProjectName, check_filename, file_key, is_normalized
+from indexer.reader import open_object
 from indexer.rebuild import get_project
 from indexer.snapshot import Snapshot
 from indexer.store import ObjectStore, Stat
 
 PROJECTS_PREFIX = "projects/"
-SPOOL_BYTES = 8_388_608  # 8 MiB: larger files are checked on disk
 # What lies beside files: ours, and what serverless-pypi 0.0.6 left there.
 BESIDE_SUFFIXES = (".metadata", ".asc", "/index.json")
 
@@ -74,24 +72,26 @@ def _unpublished(store: ObjectStore, snapshot: Snapshot) -> Iterator[Stat]:
 
 def _adopt_file(store: ObjectStore, snapshot: Snapshot, stat: Stat, *, now: str, id: str) -> bool:
     project, filename = _parse_key(stat.key)
-    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spooled:
-        content = cast(IO[bytes], spooled)
-        digest = sha256()
-        for chunk in store.read(stat.key):
-            digest.update(chunk)
-            content.write(chunk)
-        found = check_distribution(content, filename, name=project)
+    found = check_distribution(open_object(store, stat.key, stat.size), filename, name=project)
     change = FileAdded(
         project=project,
         filename=filename,
         version=found.version,
         size=stat.size,
-        sha256=digest.hexdigest(),
+        sha256=stored_sha256(store, stat.key),
         upload_time=timestamp(stat.modified),
         requires_python=found.requires_python,
         metadata_sha256=put_metadata(store, project, filename, found),
     )
     return _append(store, snapshot, change, now=now, id=id)
+
+
+def stored_sha256(store: ObjectStore, key: str) -> str:
+    """Return the digest of an object's content; Missing when there is none."""
+    digest = sha256()
+    for chunk in store.read(key):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _parse_key(key: str) -> tuple[ProjectName, Filename]:

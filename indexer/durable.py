@@ -1,6 +1,6 @@
 """What makes a file outlive a crash of the machine, and tell its versions apart.
 
-Owns fsync, the lock between processes, and the random part of a file's time. Knows no keys; errors are the system's own.
+Owns fsync, the lock between processes, and the random part of a file's time. Knows no keys; errors are the system's.
 
 Reading list: fsync(2), flock(2); "inode(7)" on timestamps.
 """

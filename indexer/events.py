@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 import orjson
 
-from indexer.errors import CorruptObject
+from indexer.errors import CorruptObject, InvalidValue
 from indexer.names import Filename, ProjectName, check_filename, is_normalized
 
 EVENT_VERSION = 1
@@ -168,7 +168,7 @@ def decode_event(key: str, body: bytes) -> Event:
             change=_decode_change(kind, document),
             digest=sha256(body).hexdigest(),
         )
-    except (ValueError, TypeError) as fault:
+    except (ValueError, TypeError, InvalidValue) as fault:
         raise CorruptObject(key, f"no readable event: {fault}") from fault
 
 

@@ -64,27 +64,30 @@ class Log:
         yield from self._read_listed(head)
 
     def _read_listed(self, head: Head) -> Iterator[Event]:
-        batch: list[str] = []
+        # A listing only tells how far the log goes. One that is read while others append may lack an event and have the
+        # one after it, which was written because the first was there.
+        last = head.seq
         for stat in self._store.list("log/", after=log_key(head.seq)):
-            batch.append(stat.key)
-            if len(batch) == READ_AT_ONCE:
-                for event in self._read_batch(head, batch):
+            last = _find_seq(stat.key) or last
+            if last - head.seq >= READ_AT_ONCE:
+                for event in self._read_up_to(last, head):
                     yield event
                     head = head_of(event)
-                batch = []
-        yield from self._read_batch(head, batch)
+        yield from self._read_up_to(last, head)
 
-    def _read_batch(self, head: Head, keys: list[str]) -> Iterator[Event]:
-        calls = [_finder(self._store, key) for key in keys]
-        for key, stored in zip(keys, self._store.gather(*calls), strict=True):
-            if key != log_key(head.seq + 1):
-                raise CorruptObject(log_key(head.seq + 1), "an event is missing before a later one")
-            if stored is None:
-                # It was listed, so it exists: the store contradicts itself, and guessing would hide an event.
-                raise StoreUnavailable(key, "a listed event cannot be read")
-            event = _continued(head, key, stored)
-            yield event
-            head = head_of(event)
+    def _read_up_to(self, last: int, head: Head) -> Iterator[Event]:
+        while head.seq < last:
+            keys = [log_key(seq) for seq in range(head.seq + 1, min(last, head.seq + READ_AT_ONCE) + 1)]
+            calls = [_finder(self._store, key) for key in keys]
+            for key, stored in zip(keys, self._store.gather(*calls), strict=True):
+                if stored is None and key == log_key(last):
+                    # It was listed, so it exists: the store contradicts itself, and guessing would hide an event.
+                    raise StoreUnavailable(key, "a listed event cannot be read")
+                if stored is None:
+                    raise CorruptObject(key, "an event is missing before a later one")
+                event = _continued(head, key, stored)
+                yield event
+                head = head_of(event)
 
     def append(
         self,
@@ -119,6 +122,12 @@ class Log:
             except AlreadyExists:
                 continue
             return decode_event(log_key(seq), body)
+
+
+def _find_seq(key: str) -> int | None:
+    """Return the number of the event that belongs under this key, or None when it is no event's."""
+    digits = key.removeprefix("log/").removesuffix(".json")
+    return int(digits) if digits.isdecimal() and log_key(int(digits)) == key else None
 
 
 def head_of(event: Event) -> Head:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from indexer.adopt import Refusal, adopt
@@ -63,7 +63,8 @@ def reindex(
         by: who asked for it, for the log.
         on_progress: called with the bytes read of the upstream's list, and of how many where that is known.
     """
-    before = rebuild(store, renderer).snapshot
+    first = rebuild(store, renderer)
+    before = first.snapshot
     fault = None
     try:
         _refresh(store, upstream, before, now=now, id=new_id(), by=by, on_progress=on_progress)
@@ -78,7 +79,7 @@ def reindex(
     _clear_superseded(store, rebuilt.snapshot, now())
     known = rebuilt.snapshot.upstream
     return Reindexed(
-        rebuilt=rebuilt,
+        rebuilt=replace(rebuilt, changed=first.changed or rebuilt.changed, pages=first.pages + rebuilt.pages),
         upstream_count=None if known is None else known.count,
         upstream_fault=fault,
         adopted=tuple(adopted),

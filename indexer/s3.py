@@ -17,20 +17,17 @@ from typing import TYPE_CHECKING, Any
 import obstore
 
 from indexer.errors import AlreadyExists, Changed, IndexerError, Missing, StoreUnavailable, TooLarge
-from indexer.s3_client import BULK, PROMPT, connect, translated
+from indexer.s3_client import Clients, head, translated
+from indexer.s3_staging import ATTEMPT, STAGING, TRIES, Staging
 from indexer.s3_upload import PART_BYTES, take, upload
 from indexer.store import BINARY, CHUNK_BYTES, MAX_OBJECT_BYTES, Stat, Stored, check_key, check_prefix, is_key
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ObjectMeta, PutMode
-    from obstore.store import S3Store as Client
 
-STAGING = "staging/"  # large files on their way to a key that must be new; an object a day old in it is garbage
-TRIES = 3  # "409 ConditionalRequestConflict: retry the upload"; each is preceded by a look, so they do not race
 _PROMPT_BYTES = 1_048_576  # 1 MiB: a longer body needs more time than the prompt client gives
 _LIST_PAGE = 1000  # what S3 returns at a time
 _MAX_PARALLEL = 16  # requests in flight; a Lambda function of a few hundred MB has a small share of one CPU
-_ATTEMPT = "attempt"  # user metadata (x-amz-meta-attempt): tells our own write from another's of the very same bytes
 
 
 class S3Store:
@@ -50,19 +47,17 @@ class S3Store:
         environ: Mapping[str, str] = os.environ,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._bucket = bucket
         self._base = prefix + "/" if prefix else ""
-        self._environ = environ
         self._random_bytes = random_bytes
-        self._prompt = connect(bucket, environ, PROMPT)
-        self._lazy_bulk: Client | None = None
+        self._clients = Clients(bucket, environ)
+        self._staging = Staging(self._clients, self._base + STAGING, random_bytes)
 
     def find(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored | None:
         """Return the object, or None when there is none."""
         path = self._path(key)
         try:
             with translated(key):
-                result = obstore.get(self._prompt, path)
+                result = obstore.get(self._clients.prompt, path)
                 size = result.meta["size"]
                 if size > limit:
                     raise TooLarge(key, limit)
@@ -93,7 +88,7 @@ class S3Store:
         options: GetOptions = {"range": (start, end) if end is not None else {"offset": start}} if start or end else {}
         try:
             with translated(key):
-                result = obstore.get(self._bulk(), path, options=options)
+                result = obstore.get(self._clients.bulk, path, options=options)
         except StoreUnavailable as error:
             if "416 Range Not Satisfiable" in error.reason:  # the object ends at or before `start`
                 return self._nothing(key)
@@ -115,8 +110,7 @@ class S3Store:
     def write(self, key: str, chunks: Iterable[bytes], *, content_type: str = BINARY, new: bool = False) -> None:
         """Write an object of any size from chunks, in bounded memory.
 
-        With `new`, an object of several parts is at most 5 GB, its content type is lost, and when the answer to its
-        last request is, the retry finds it and raises AlreadyExists: the copy inside S3 allows no more.
+        With `new`, a large object is at most 5 GB: the copy inside S3 takes no more.
         """
         path = self._path(key)
         source = iter(chunks)
@@ -125,16 +119,16 @@ class S3Store:
             put = self.put_new if new else self.put
             put(key, b"".join(beginning), content_type=content_type)
         elif new:
-            self._write_new(key, chain(beginning, source))
+            self._staging.write_new(key, path, chain(beginning, source), {"Content-Type": content_type})
         else:
-            upload(self._bulk(), path, chain(beginning, source), {"Content-Type": content_type})
+            upload(self._clients.bulk, key, path, chain(beginning, source), {"Content-Type": content_type})
 
     def list(self, prefix: str, *, after: str = "") -> Iterator[Stat]:
         """Yield the objects whose keys begin with `prefix` and sort after `after`."""
         folder = self._base + check_prefix(prefix)
         offset = self._base + after if after else None
         with translated(prefix):
-            for page in obstore.list(self._prompt, folder or None, offset=offset, chunk_size=_LIST_PAGE):
+            for page in obstore.list(self._clients.prompt, folder or None, offset=offset, chunk_size=_LIST_PAGE):
                 for meta in page:
                     key = meta["path"].removeprefix(self._base)
                     # obstore drops the slash of a "folder" that somebody made in the console: `a/b/` comes as `a/b`.
@@ -145,13 +139,13 @@ class S3Store:
         """Remove the object; one that is not there is no error."""
         path = self._path(key)
         with suppress(Missing), translated(key):
-            obstore.delete(self._prompt, path)
+            obstore.delete(self._clients.prompt, path)
 
     def signed_url(self, key: str, *, seconds: int) -> str | None:
         """Return a URL that lets anybody GET the object for so long, or until the credentials end."""
         path = self._path(key)
         with translated(key):
-            return obstore.sign(self._prompt, "GET", path, timedelta(seconds=seconds))
+            return obstore.sign(self._clients.prompt, "GET", path, timedelta(seconds=seconds))
 
     def gather(self, *calls: Callable[[], Any]) -> Sequence[Any]:
         """Run the calls side by side and return their results in order."""
@@ -180,16 +174,8 @@ class S3Store:
     def _path(self, key: str) -> str:
         return self._base + check_key(key)
 
-    def _bulk(self) -> "Client":
-        if self._lazy_bulk is None:  # two threads may both make one: 4 ms wasted, and no harm
-            self._lazy_bulk = connect(self._bucket, self._environ, BULK)
-        return self._lazy_bulk
-
     def _head(self, key: str) -> "GetResult | None":
-        path = self._path(key)
-        with suppress(Missing), translated(key):
-            return obstore.get(self._prompt, path, options={"head": True})
-        return None
+        return head(self._clients.prompt, key, self._path(key))
 
     def _nothing(self, key: str) -> Iterator[bytes]:
         if self._head(key) is None:
@@ -198,7 +184,7 @@ class S3Store:
 
     def _put(self, key: str, body: bytes, mode: "PutMode", attributes: dict[str, str]) -> str:
         path = self._path(key)
-        client = self._prompt if len(body) <= _PROMPT_BYTES else self._bulk()
+        client = self._clients.prompt if len(body) <= _PROMPT_BYTES else self._clients.bulk
         with translated(key):
             result = obstore.put(client, path, body, mode=mode, attributes=attributes, use_multipart=False)
         return _etag(key, result["e_tag"])
@@ -210,7 +196,7 @@ class S3Store:
         may have answered 409, which obstore does not tell from 412. So look what is there.
         """
         attempt = self._random_bytes(16).hex()
-        attributes = {"Content-Type": content_type, _ATTEMPT: attempt}
+        attributes = {"Content-Type": content_type, ATTEMPT: attempt}
         mode: PutMode = "create" if expected is None else {"e_tag": expected}
         fault: IndexerError = refusal
         for _ in range(TRIES):
@@ -221,7 +207,7 @@ class S3Store:
             except StoreUnavailable as error:
                 fault = error
             found = self._look(key, fault)
-            if found is not None and found.attributes.get(_ATTEMPT) == attempt:
+            if found is not None and found.attributes.get(ATTEMPT) == attempt:
                 return _etag(key, found.meta["e_tag"])
             if (None if found is None else found.meta["e_tag"]) != expected:
                 raise refusal from fault
@@ -232,32 +218,6 @@ class S3Store:
             return self._head(key)
         except StoreUnavailable:
             raise fault from None  # what failed first tells more
-
-    def _write_new(self, key: str, chunks: Iterable[bytes]) -> None:
-        """Upload under a staging key, then let the store copy it to where nothing may be.
-
-        obstore completes a multipart upload without conditions, so a large object cannot be written in place.
-        """
-        staged = f"{self._base}{STAGING}{self._random_bytes(16).hex()}"
-        try:
-            upload(self._bulk(), staged, chunks, {})
-            self._copy_new(staged, key)
-        finally:
-            with suppress(IndexerError), translated(key):
-                obstore.delete(self._prompt, staged)
-
-    def _copy_new(self, staged: str, key: str) -> None:
-        path = self._path(key)
-        for _ in range(TRIES):
-            try:
-                with translated(key):
-                    return obstore.copy(self._bulk(), staged, path, overwrite=False)
-            except AlreadyExists:
-                if self._head(key) is not None:  # else it was a 409
-                    raise
-            except Missing as error:
-                raise StoreUnavailable(key, "its staged copy vanished") from error
-        raise StoreUnavailable(key, "conflicting writes of this object did not end")
 
 
 def _etag(key: str, etag: str | None) -> str:

@@ -39,7 +39,7 @@ def take(source: Iterator[bytes], size: int) -> list[bytes]:
     return chunks
 
 
-def upload(client: "Client", path: str, chunks: Iterable[bytes], attributes: Mapping[str, str]) -> None:
+def upload(client: "Client", key: str, path: str, chunks: Iterable[bytes], attributes: Mapping[str, str]) -> None:
     """Write an object from chunks; an exception that they raise aborts the upload and goes on to the caller.
 
     obstore would take the chunks itself, but asks for them from inside its own event loop, where a generator that reads
@@ -61,7 +61,7 @@ def upload(client: "Client", path: str, chunks: Iterable[bytes], attributes: Map
         sender.queue.put(None if finished else _AbandonedError())
         sender.join()
     if sender.fault is not None:
-        with translated(path):
+        with translated(key):
             raise sender.fault
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from indexer.errors import CorruptObject
+from indexer.errors import CorruptObject, InvalidValue
 from indexer.html import file_link, render_project_html
 from indexer.names import ProjectName, check_filename, is_normalized
 from indexer.project import File, Project
@@ -116,7 +116,7 @@ def decode_page(key: str, content: bytes) -> Project:
             seq=int(page["_seq"]),
             files={file.filename: file for file in [*offered, *removed]},
         )
-    except (ValueError, TypeError, LookupError, AttributeError) as fault:
+    except (ValueError, TypeError, LookupError, AttributeError, InvalidValue) as fault:
         raise CorruptObject(key, f"no readable page: {fault}") from fault
 
 

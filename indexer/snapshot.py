@@ -12,11 +12,11 @@ from hashlib import blake2b
 from typing import Any
 
 import msgpack
-import zstandard
 from rbloom import Bloom
 
 from indexer.errors import CorruptObject
 from indexer.events import Event, FileAdded, FileChange, NamesReserved, UpstreamRefreshed
+from indexer.frame import pack, unpack
 from indexer.log import ORIGIN, Head, head_of
 from indexer.names import ProjectName
 
@@ -24,7 +24,6 @@ SNAPSHOT_KEY = "snapshot.msgpack.zst"
 SNAPSHOT_VERSION = 1
 MAX_SNAPSHOT_BYTES = 134_217_728  # 128 MiB unpacked: ten million upstream names and a million private projects are 40
 FALSE_POSITIVE_RATE = 0.005  # a false positive costs one request that the upstream answers with 404
-COMPRESSION_LEVEL = 9  # the filter is random bits; only the lines of the projects shrink
 
 
 class ProjectTable:
@@ -205,8 +204,7 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
             "filter": upstream.filter and upstream.filter.encode(),
         },
     }
-    packed: bytes = msgpack.packb(document)
-    return zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True).compress(packed)
+    return pack(msgpack.packb(document))
 
 
 def decode_snapshot(key: str, body: bytes) -> Snapshot:
@@ -228,7 +226,7 @@ def decode_snapshot(key: str, body: bytes) -> Snapshot:
             reserved=tuple(document["reserved"]),
             upstream=_decode_upstream(key, document["upstream"]),
         )
-    except (ValueError, TypeError, LookupError, AttributeError, zstandard.ZstdError) as fault:
+    except (ValueError, TypeError, LookupError, AttributeError) as fault:
         raise CorruptObject(key, f"no readable snapshot: {fault}") from fault
 
 
@@ -242,15 +240,3 @@ def _decode_upstream(key: str, document: dict[str, Any] | None) -> UpstreamNames
         at=document["at"],
         filter=None if data is None else NameFilter.decode(key, data),
     )
-
-
-def unpack(body: bytes, *, limit: int) -> bytes:
-    """Return the content of one whole zstd frame of at most `limit` bytes; ZstdError or ValueError otherwise."""
-    size = zstandard.frame_content_size(body)
-    if not 0 <= size <= limit:
-        raise ValueError(f"a frame that announces {size} bytes")
-    reader = zstandard.ZstdDecompressor().decompressobj()
-    content: bytes = reader.decompress(body)
-    if not reader.eof or reader.unused_data:
-        raise ValueError("truncated, or followed by something else")
-    return content

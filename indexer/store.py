@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 from indexer.errors import AlreadyExists, Changed, InvalidValue, StoreUnavailable, UnsafeStore
@@ -187,6 +186,7 @@ def open_store(location: str, prefix: str) -> ObjectStore:
 
 
 def _open_folder(location: str, prefix: str) -> ObjectStore:
+    from pathlib import Path  # with urllib.parse 4 ms, which a bucket's user need not pay
     from urllib.parse import unquote
 
     from indexer.folder import FolderStore

@@ -10,12 +10,13 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from indexer.errors import CorruptObject, DigestMismatch, InvalidValue, StoreUnavailable, UpstreamUnavailable
+from indexer.errors import CorruptObject, DigestMismatch, InvalidValue, Missing, StoreUnavailable, UpstreamUnavailable
 from indexer.names import Filename, ProjectName, check_filename, file_key, normalize_name
 from indexer.root import put_root, root_key
-from indexer.simple import MAX_PAGE_BYTES, decompress
+from indexer.simple import decompress
 from indexer.store import ObjectStore
 from pypi_lambda.auth import MAX_RECORD_BYTES, Authenticator, User, user_key
+from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import IMMUTABLE, Delivery
 from pypi_lambda.http import (
     BadGateway,
@@ -55,6 +56,7 @@ class App:
         mirror: the upstream's projects.
         make_publisher: called when there is an upload: reading archives is slow to import.
         delivery: sends files.
+        copies: sends pages that are too long for their front door.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class App:
         mirror: Mirror,
         make_publisher: "Callable[[], Publisher]",
         delivery: Delivery,
+        copies: Copies,
     ) -> None:
         self._store = store
         self._index = index
@@ -73,6 +76,7 @@ class App:
         self._mirror = mirror
         self._make_publisher = make_publisher
         self._delivery = delivery
+        self._copies = copies
         read = {"GET": self._root, "HEAD": self._root}
         # method by method for each shape of a path; `simple` stands for its aliases, `*` for one segment
         self._routes: dict[tuple[str, ...], dict[str, Callable[..., Response]]] = {
@@ -98,7 +102,7 @@ class App:
         except DigestMismatch as error:
             logger.error("%s %s: %s", request.method, request.path, error)
             response = BadGateway(str(error)).response()
-        except (StoreUnavailable, CorruptObject) as error:
+        except (StoreUnavailable, CorruptObject, Missing) as error:
             logger.error("%s %s: %s", request.method, request.path, error)
             message = "the index's store failed or holds damaged data; the log output says more"
             response = Unavailable(message, retry_after_seconds=RETRY_SECONDS).response()
@@ -168,11 +172,15 @@ class App:
         stat = self._store.stat(key) or self._store.stat(put_root(self._store, view.current, extension))
         if stat is None:
             raise StoreUnavailable(key, "the root listing is gone right after it was written")
-        etag = f'W/"{key}"'
+        etag = 'W/"{}"'.format(stat.etag.strip('"'))
         headers = _page_headers(page_format, etag)
         if not_modified(request.headers.get("if-none-match"), etag):
             return Response(status=304, headers=headers)
         chunks = self._store.read(stat.key)
+        if _exceeds_limit(request, stat.size):
+            return self._copies.redirect_to_root(
+                request, key.removesuffix(f".{extension}.gz"), _inflated(chunks), page_format
+            )
         if accepts_gzip(request.headers.get("accept-encoding")):
             length = ("Content-Length", str(stat.size))
             return Response(status=200, headers=(*headers, ("Content-Encoding", "gzip"), length), body=chunks)
@@ -192,6 +200,8 @@ class App:
         _, view, read = self._read(request, *(self._finder(key) for key in wanted))
         ahead = {key: ReadAhead(key=key, stored=stored) for key, stored in zip(wanted, read, strict=True)}
         page = self._page(view, name, extension, ahead)
+        if request.method == "GET" and _exceeds_limit(request, self._sent_size(request, page)):
+            return self._copies.redirect_to_page(request, name, self._page(view, name, "json", ahead), page_format)
         return self._send_page(request, page, page_format)
 
     def _finder(self, key: str) -> Callable[[], Any]:
@@ -206,6 +216,11 @@ class App:
             raise NotFound(f"there is no project {name!r}")
         return page
 
+    def _sent_size(self, request: Request, page: Page) -> int:
+        if request.response_limit is None or accepts_gzip(request.headers.get("accept-encoding")):
+            return len(page.body)
+        return len(decompress("a page", page.body))
+
     def _send_page(self, request: Request, page: Page, page_format: Format) -> Response:
         headers = _page_headers(page_format, page.etag)
         if not_modified(request.headers.get("if-none-match"), page.etag):
@@ -214,7 +229,7 @@ class App:
         if accepts_gzip(request.headers.get("accept-encoding")):
             headers = (*headers, ("Content-Encoding", "gzip"))
         else:
-            body = decompress("a page", body, limit=MAX_PAGE_BYTES)
+            body = decompress("a page", body)
         return Response(status=200, headers=(*headers, ("Content-Length", str(len(body)))), body=body)
 
     def _file(self, request: Request, raw: str, raw_filename: str) -> Response:
@@ -238,7 +253,8 @@ class App:
         if standing is Standing.PRIVATE:
             return self._private_file(request, view, name, filename, ahead)
         if is_metadata:
-            return _send_metadata(self._mirror.get_metadata(name, filename, ahead))
+            metadata = self._mirror.get_metadata(name, filename, ahead)
+            return self._send_metadata(request, cache_key(name, filename), metadata)
         stat = found if not private else None
         if stat is None:
             self._mirror.ingest(name, filename)
@@ -256,7 +272,18 @@ class App:
             raise NotFound(f"project {name!r} has no file {filename!r}")
         key = file_key(name, filename)
         stored = ahead.stored if ahead.key == key else self._store.find(key)
-        return _send_metadata(_checked_metadata(key, stored.body if stored else None, file.metadata_sha256))
+        metadata = _checked_metadata(key, stored.body if stored else None, file.metadata_sha256)
+        return self._send_metadata(request, key, metadata)
+
+    def _send_metadata(self, request: Request, key: str, body: bytes) -> Response:
+        if _exceeds_limit(request, len(body)):
+            return self._delivery.send(request, key)
+        headers = (("Content-Type", "text/plain; charset=utf-8"), IMMUTABLE, ("X-Content-Type-Options", "nosniff"))
+        return Response(status=200, headers=(*headers, ("Content-Length", str(len(body)))), body=body)
+
+
+def _exceeds_limit(request: Request, size: int) -> bool:
+    return request.response_limit is not None and size > request.response_limit
 
 
 def _checked_metadata(key: str, body: bytes | None, expected: str) -> bytes:
@@ -267,11 +294,6 @@ def _checked_metadata(key: str, body: bytes | None, expected: str) -> bytes:
     if sha256(body).hexdigest() != expected:
         raise CorruptObject(key, "the metadata of a published file has another digest")
     return body
-
-
-def _send_metadata(body: bytes) -> Response:
-    headers = (("Content-Type", "text/plain; charset=utf-8"), IMMUTABLE, ("X-Content-Type-Options", "nosniff"))
-    return Response(status=200, headers=(*headers, ("Content-Length", str(len(body)))), body=body)
 
 
 def _project_name(raw: str) -> ProjectName:

@@ -64,6 +64,8 @@ class Request:
         content_length: None when the client did not say.
         base_path: `""`, or `/` and a path without a slash at its end.
         client: the address, for the log only.
+        root_url: scheme, host and base path as the client knows them, without a slash at the end; "" when unknown.
+        response_limit: bytes of body that the front door lets through; None for any number.
     """
 
     method: str
@@ -74,6 +76,8 @@ class Request:
     content_length: int | None
     base_path: str
     client: str
+    root_url: str = ""
+    response_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,8 +28,8 @@ class Rebuilder:
         self._wanted = False
         self._repair = False
 
-    def request(self) -> None:
-        """Have the snapshot brought up to the end of the log, soon."""
+    def request(self, seq: int) -> None:
+        """Have the snapshot brought up to event `seq` at least, soon."""
         self._start(repair=False)
 
     def request_repair(self) -> None:

@@ -4,7 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from indexer.simple import Renderer
 from indexer.store import ObjectStore, open_store
@@ -12,6 +13,7 @@ from pypi_lambda import __version__
 from pypi_lambda.app import App
 from pypi_lambda.auth import Authenticator
 from pypi_lambda.clock import new_id, utc_now
+from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import Delivery
 from pypi_lambda.index import Index
 from pypi_lambda.ingestion import Ingestions
@@ -32,6 +34,7 @@ class Service:
     store: ObjectStore
     index: Index
     rebuilder: Rebuilder
+    make_publisher: "Callable[[], Publisher]"
 
 
 def renderer_of(settings: Settings) -> Renderer:
@@ -51,21 +54,33 @@ def configure_logging(settings: Settings) -> None:
     logging.basicConfig(level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
-def make_service(settings: Settings, store: ObjectStore | None = None) -> Service:
+class Rebuilds(Protocol):
+    """Where rebuilds are asked for; whether one ever happens changes no answer."""
+
+    def request(self, seq: int) -> None:
+        """Have the snapshot brought up to event `seq` at least, soon."""
+
+    def request_repair(self) -> None:
+        """Have everything derived written again, soon."""
+
+
+def make_service(settings: Settings, *, store: ObjectStore | None = None, rebuilds: Rebuilds | None = None) -> Service:
     """Return the app that these settings describe, with its snapshot loaded.
 
     Args:
         store: in the place of the one that the settings name.
+        rebuilds: in the place of rebuilds in the background of this process.
     """
     store = store or open_store(settings.bucket, settings.repo_base_prefix)
     renderer = renderer_of(settings)
     rebuilder = Rebuilder(store, renderer)
+    rebuilds = rebuilds or rebuilder
     index = Index(
         store,
         renderer,
         max_staleness_seconds=settings.max_staleness_seconds,
         clock=time.monotonic,
-        request_repair=rebuilder.request_repair,
+        request_repair=rebuilds.request_repair,
     )
     rebuilder.on_rebuilt = index.reload
     mirror = Mirror(
@@ -75,21 +90,20 @@ def make_service(settings: Settings, store: ObjectStore | None = None) -> Servic
         now=utc_now,
         ingestions=Ingestions(),
     )
+    make_publisher = partial(_make_publisher, store, index, rebuilds)
     app = App(
         store,
         index=index,
         authenticator=Authenticator(),
         mirror=mirror,
-        make_publisher=_publisher_maker(store, index, rebuilder),
+        make_publisher=make_publisher,
         delivery=Delivery(store, clock=time.monotonic),
+        copies=Copies(store),
     )
-    return Service(app=app, store=store, index=index, rebuilder=rebuilder)
+    return Service(app=app, store=store, index=index, rebuilder=rebuilder, make_publisher=make_publisher)
 
 
-def _publisher_maker(store: ObjectStore, index: Index, rebuilder: Rebuilder) -> "Callable[[], Publisher]":
-    def make() -> "Publisher":
-        from pypi_lambda.upload import Publisher
+def _make_publisher(store: ObjectStore, index: Index, rebuilds: Rebuilds) -> "Publisher":
+    from pypi_lambda.upload import Publisher
 
-        return Publisher(store, index, now=utc_now, new_id=new_id, request_rebuild=rebuilder.request)
-
-    return make
+    return Publisher(store, index, now=utc_now, new_id=new_id, request_rebuild=rebuilds.request)

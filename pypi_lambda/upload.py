@@ -10,16 +10,16 @@ Legacy upload API as its clients use it: docs/facts.md.
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import IO
 
-from indexer.adopt import put_metadata
+from indexer.adopt import put_metadata, stored_sha256
 from indexer.distribution import Distribution, check_distribution
 from indexer.errors import AlreadyExists, Changed, Missing
 from indexer.events import Event, FileAdded, timestamp
 from indexer.log import Head, Log
-from indexer.names import file_key
+from indexer.names import Filename, ProjectName, file_key
 from indexer.project import File
 from indexer.store import CHUNK_BYTES, ObjectStore
 from pypi_lambda.auth import User
@@ -36,6 +36,28 @@ MAX_REPLACED_BYTES = 268_435_456  # 256 MiB: replacing an orphan holds the file 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A file that was checked and is to be published.
+
+    Attributes:
+        found: what the check found.
+        size: in bytes.
+        chunks: begins to read the content, from its start, each time it is called.
+    """
+
+    filename: Filename
+    found: Distribution
+    size: int
+    sha256: str
+    chunks: Callable[[], Iterator[bytes]]
+
+    @property
+    def project(self) -> ProjectName:
+        """The project whose file it is."""
+        return self.found.project
+
+
 class _Published(Exception):
     """The file turned out to be published already, with these bytes: the wish is fulfilled."""
 
@@ -46,7 +68,7 @@ class Publisher:
     Args:
         now: the current time.
         new_id: 128 random bits as hex.
-        request_rebuild: called after each commit; may fail without harm.
+        request_rebuild: called with the event's number after each commit; may fail without harm.
     """
 
     def __init__(
@@ -56,7 +78,7 @@ class Publisher:
         *,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
-        request_rebuild: Callable[[], None],
+        request_rebuild: Callable[[int], None],
     ) -> None:
         self._store = store
         self._index = index
@@ -92,95 +114,102 @@ class Publisher:
         """
         check_digests(form)
         found = check_distribution(form.content, form.filename, name=form.project, version=form.version)
-        try:
-            seen = self._check_unpublished(form)
-            self._put_file(form)
-            metadata_sha256 = put_metadata(self._store, form.project, form.filename, found)
-            self._commit(form, found, metadata_sha256, user, seen)
-        except _Published:
-            logger.info("%s was published before, with the same content", form.filename)
-            return f"{form.filename} is published"
-        logger.info("%s published %s of %s", user.username, form.filename, form.project)
-        self._request_rebuild()
-        return f"{form.filename} is published"
+        candidate = Candidate(
+            filename=form.filename,
+            found=found,
+            size=form.size,
+            sha256=form.sha256_digest,
+            chunks=lambda: _chunks(form.content),
+        )
+        return self.publish_checked(candidate, by=user.username)
 
-    def _check_unpublished(self, form: UploadForm) -> Head:
+    def publish_checked(self, candidate: Candidate, *, by: str) -> str:
+        """Publish a file that was checked; see `publish`.
+
+        Args:
+            by: who brought it, for the log.
+        """
+        try:
+            seen = self._check_unpublished(candidate)
+            self._put_file(candidate)
+            metadata_sha256 = put_metadata(self._store, candidate.project, candidate.filename, candidate.found)
+            event = self._commit(candidate, metadata_sha256, by, seen)
+        except _Published:
+            logger.info("%s was published before, with the same content", candidate.filename)
+            return f"{candidate.filename} is published"
+        logger.info("%s published %s of %s", by, candidate.filename, candidate.project)
+        self._request_rebuild(event.seq)
+        return f"{candidate.filename} is published"
+
+    def _check_unpublished(self, candidate: Candidate) -> Head:
         """Return the end of the log up to which nothing was published under this file name."""
         view = self._index.refresh()
-        if view.current.projects.find(form.project) is not None:
-            file = self._index.project(view, form.project).files.get(form.filename)
+        if view.current.projects.find(candidate.project) is not None:
+            file = self._index.project(view, candidate.project).files.get(candidate.filename)
             if file is not None:
-                self._refuse_or_accept(form, file)
+                _refuse_or_accept(candidate, file)
         return view.current.head
 
-    def _refuse_or_accept(self, form: UploadForm, published: File | FileAdded) -> None:
-        if published.sha256 != form.sha256_digest:
-            # "File already exists" is what uv looks for before it compares digests itself.
-            raise Conflict(
-                f"File already exists: {form.filename!r} was published with sha256 {published.sha256}, "
-                f"and this one has {form.sha256_digest}; a published file never changes, use another version"
-            )
-        if isinstance(published, File) and published.removed:
-            raise Conflict(f"File already exists: {form.filename!r} was published and removed; its name stays taken")
-        raise _Published
-
-    def _put_file(self, form: UploadForm) -> None:
-        key = file_key(form.project, form.filename)
+    def _put_file(self, candidate: Candidate) -> None:
+        key = file_key(candidate.project, candidate.filename)
         try:
-            self._store.write(key, _chunks(form.content), new=True)
+            self._store.write(key, candidate.chunks(), new=True)
         except AlreadyExists:
-            self._take_over(key, form)
+            self._take_over(key, candidate)
 
-    def _take_over(self, key: str, form: UploadForm) -> None:
+    def _take_over(self, key: str, candidate: Candidate) -> None:
         """Go on with an object that nobody published: the same bytes as they are, others only once it is an orphan."""
         stat = self._store.stat(key)
         if stat is None:
-            raise Conflict(f"another upload of {form.filename!r} is under way; try again")
-        if stat.size == form.size and self._stored_sha256(key) == form.sha256_digest:
-            return
+            raise Conflict(f"another upload of {candidate.filename!r} is under way; try again")
+        try:
+            if stat.size == candidate.size and stored_sha256(self._store, key) == candidate.sha256:
+                return
+        except Missing:
+            raise Conflict(f"another upload of {candidate.filename!r} is under way; try again") from None
         free_at = stat.modified + ORPHAN_AGE
-        if self._now() < free_at or form.size > MAX_REPLACED_BYTES:
+        if self._now() < free_at or candidate.size > MAX_REPLACED_BYTES:
             raise Conflict(
-                f"another upload of {form.filename!r} with other content is under way or was interrupted; "
+                f"another upload of {candidate.filename!r} with other content is under way or was interrupted; "
                 f"upload the same content, or try again after {timestamp(free_at)}"
             )
         logger.warning("replacing the orphan %s of %s", key, timestamp(stat.modified))
-        form.content.seek(0)
         try:
-            self._store.replace(key, form.content.read(), etag=stat.etag)
+            self._store.replace(key, b"".join(candidate.chunks()), etag=stat.etag)
         except Changed:
-            raise Conflict(f"another upload of {form.filename!r} is under way; try again") from None
+            raise Conflict(f"another upload of {candidate.filename!r} is under way; try again") from None
 
-    def _stored_sha256(self, key: str) -> str | None:
-        digest = sha256()
-        try:
-            for chunk in self._store.read(key):
-                digest.update(chunk)
-        except Missing:
-            return None
-        return digest.hexdigest()
-
-    def _commit(
-        self, form: UploadForm, found: Distribution, metadata_sha256: str | None, user: User, seen: Head
-    ) -> None:
+    def _commit(self, candidate: Candidate, metadata_sha256: str | None, by: str, seen: Head) -> Event:
         at = timestamp(self._now())
         change = FileAdded(
-            project=form.project,
-            filename=form.filename,
-            version=found.version,
-            size=form.size,
-            sha256=form.sha256_digest,
+            project=candidate.project,
+            filename=candidate.filename,
+            version=candidate.found.version,
+            size=candidate.size,
+            sha256=candidate.sha256,
             upload_time=at,
-            requires_python=found.requires_python,
+            requires_python=candidate.found.requires_python,
             metadata_sha256=metadata_sha256,
         )
 
         def step(event: Event) -> None:
             added = event.change
-            if isinstance(added, FileAdded) and (added.project, added.filename) == (form.project, form.filename):
-                self._refuse_or_accept(form, added)
+            if isinstance(added, FileAdded) and (added.project, added.filename) == (change.project, change.filename):
+                _refuse_or_accept(candidate, added)
 
-        self._log.append(seen, change, by=user.username, at=at, id=self._new_id(), step=step)
+        return self._log.append(seen, change, by=by, at=at, id=self._new_id(), step=step)
+
+
+def _refuse_or_accept(candidate: Candidate, published: File | FileAdded) -> None:
+    if published.sha256 != candidate.sha256:
+        # "File already exists" is what uv looks for before it compares digests itself.
+        raise Conflict(
+            f"File already exists: {candidate.filename!r} was published with sha256 {published.sha256}, "
+            f"and this one has {candidate.sha256}; a published file never changes, use another version"
+        )
+    if isinstance(published, File) and published.removed:
+        raise Conflict(f"File already exists: {candidate.filename!r} was published and removed; its name stays taken")
+    raise _Published
 
 
 def _chunks(content: IO[bytes]) -> Iterator[bytes]:

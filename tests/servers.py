@@ -65,7 +65,7 @@ def running(command: list[str], log: Path, *, environ: Mapping[str, str]) -> Ite
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(timeout=10)
+                process.wait(timeout=3)  # ministack waits for its clients' idle connections
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -186,7 +186,7 @@ class HttpFault:
     """What to do to the next matching requests.
 
     Attributes:
-        method: the requests it is for, with `path`, a part of the path and query.
+        method: the requests it is for, with `path`, a part of the path and query, and `header`, one that they have.
         status: answer this; None: break the connection instead.
         code: the S3 error code of that answer.
         forward: let the server carry out the request first.
@@ -198,6 +198,7 @@ class HttpFault:
 
     method: str
     path: str = ""
+    header: str = "Host"
     status: int | None = None
     code: str = "InternalError"
     forward: bool = False
@@ -205,6 +206,11 @@ class HttpFault:
     cut: bool = False
     hold: Event | None = None
     times: int = 1
+
+    def strikes(self, method: str, path: str, headers: Mapping[str, str]) -> bool:
+        """Tell whether a request matches."""
+        names = {name.lower() for name in headers}
+        return method == self.method and self.path in path and self.header.lower() in names
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +259,7 @@ class FaultProxy:
     def _serve(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> _Answer | None:
         with self._lock:
             self.requests.append((method, path))
-            fault = next((each for each in self._faults if each.method == method and each.path in path), None)
+            fault = next((each for each in self._faults if each.strikes(method, path, headers)), None)
             if fault is not None and fault.instead_of is None:
                 self._faults.remove(fault)
         if fault is None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from indexer.errors import AlreadyExists, Changed, IndexerError, InvalidValue, StoreUnavailable, UnsafeStore
-from indexer.s3 import STAGING, TRIES, S3Store
+from indexer.s3 import S3Store
+from indexer.s3_staging import STAGING, TRIES
 from indexer.store import ObjectStore, Stored, check_store, open_store
 from tests.servers import BUCKET, FaultProxy, HttpFault, S3Server
 from tests.store_contract import AWKWARD_KEYS, MIB, StoreContract, mebibytes, run_together
@@ -332,10 +333,30 @@ def test_large_write_to_a_failing_server(proxy: FaultProxy, behind: S3Store) -> 
 
 def test_large_new_write_in_conflict(proxy: FaultProxy, behind: S3Store) -> None:
     """409 at the last step of a large new write is tried again, and the staged object is removed."""
-    proxy.inject(HttpFault(method="POST", path="a/big?uploadId=", status=409, code="ConditionalRequestConflict"))
+    proxy.inject(HttpFault(method="PUT", path="/a/big", status=409, code="ConditionalRequestConflict"))
     behind.write("a/big", mebibytes(9), new=True)
     assert [(stat.key, stat.size) for stat in behind.list("")] == [("a/big", 9 * MIB)]
     assert any(f"/{STAGING}" in path for method, path in proxy.requests if method == "DELETE")
+
+
+@pytest.mark.parametrize("status", [None, 503])
+def test_large_new_write_whose_last_answer_is_lost(proxy: FaultProxy, behind: S3Store, status: int | None) -> None:
+    """When the answer to the last step of a large new write is lost, the write finds its own object and succeeds."""
+    proxy.inject(HttpFault(method="PUT", path="/a/big", forward=True, status=status))
+    behind.write("a/big", mebibytes(9), new=True)
+    assert [(stat.key, stat.size) for stat in behind.list("")] == [("a/big", 9 * MIB)]
+
+
+def test_large_new_write_without_conditional_copy(proxy: FaultProxy, behind: S3Store) -> None:
+    """Where CopyObject knows no conditions, a large new write copies in parts, and still refuses a taken key."""
+    fault = HttpFault(
+        method="PUT", path="-taken", header="x-amz-copy-source", status=501, code="NotImplemented", times=99
+    )
+    proxy.inject(fault)
+    behind.write("a/big", mebibytes(9), new=True)
+    with pytest.raises(AlreadyExists):
+        behind.write("a/big", mebibytes(10), new=True)
+    assert [(stat.key, stat.size) for stat in behind.list("")] == [("a/big", 9 * MIB)]
 
 
 def test_a_body_cut_short(proxy: FaultProxy, behind: S3Store) -> None:

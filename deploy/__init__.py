@@ -1,0 +1,1 @@
+"""Packaging and deployment: run on a developer's machine, never shipped in the function."""

@@ -1,0 +1,121 @@
+"""The contents of the zip: our code and the wheels', less what the function never loads.
+
+A table says what is left out, and why. Pure but for reading files; what comes out is sorted names and bytes.
+"""
+
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from deploy.elf import strip
+
+OUR_PACKAGES = ("indexer", "pypi_lambda")
+
+# Shell patterns, in which `*` also matches `/`. A library's module stands here only when no path of ours leads to it.
+LEFT_OUT = (
+    # for type checkers, packagers and C compilers
+    "*.pyi",
+    "*/py.typed",
+    "*.dist-info/*",  # nothing here asks importlib.metadata
+    "*.data/*",  # scripts and headers
+    "*.pyx",
+    "*.pxd",
+    "*.c",
+    "*.h",
+    # left by an interpreter; compiled anew for the target
+    "*/__pycache__/*",
+    # for developers
+    "*/tests/*",
+    "*/__main__.py",
+    # the command line and the server of a laptop
+    "pypi_lambda/cli.py",
+    "pypi_lambda/progress.py",
+    "pypi_lambda/server.py",
+    "pypi_lambda/wsgi.py",
+    # the backend for PyPy
+    "zstandard/_cffi.*",
+    "zstandard/backend_cffi.py",
+    # of passlib, pbkdf2_sha512 alone is used
+    "passlib/_data/*",
+    "passlib/ext/*",
+    "passlib/apache.py",
+    "passlib/apps.py",
+    "passlib/hosts.py",
+    "passlib/pwd.py",
+    "passlib/totp.py",
+    "passlib/crypto/_blowfish/*",
+    "passlib/crypto/scrypt/*",
+    # of obstore, the S3 client
+    "obstore/auth/*",
+    "obstore/fsspec.py",
+    # pydantic comes with pypi-simple, which uses the second version of its interface
+    "pydantic/v1/*",
+    "pydantic/mypy.py",
+    "pydantic/_hypothesis_plugin.py",
+    # Python in a browser
+    "urllib3/contrib/emscripten/*",
+    "charset_normalizer/cli/*",
+)
+
+# Should a dependency come to need one of these, the runtime's own serves it: it has boto3 and all that boto3 needs.
+IN_THE_RUNTIME = ("boto3", "botocore", "jmespath", "s3transfer", "dateutil", "six")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One file of the zip.
+
+    Attributes:
+        name: its path in the zip.
+        package: the distribution it comes from, as in `msgpack 1.2.4`.
+    """
+
+    name: str
+    package: str
+    body: bytes
+
+
+def our_entries(root: Path, version: str) -> Iterator[Entry]:
+    """Yield the product's own files.
+
+    Args:
+        root: the repository.
+    """
+    for package in OUR_PACKAGES:
+        for path in sorted((root / package).rglob("*")):
+            name = path.relative_to(root).as_posix()
+            if path.is_file() and is_shipped(name):
+                yield Entry(name=name, package=f"serverless-pypi {version}", body=path.read_bytes())
+
+
+def wheel_entries(wheels: Iterable[Path]) -> Iterator[Entry]:
+    """Yield the wheels' files: installing a wheel means unpacking it, but for scripts and headers."""
+    for wheel in wheels:
+        package = " ".join(wheel.name.split("-")[:2])
+        with zipfile.ZipFile(wheel) as archive:
+            for info in archive.infolist():
+                if not info.is_dir() and is_shipped(info.filename):
+                    body = archive.read(info)
+                    body = strip(body) if info.filename.endswith(".so") else body
+                    yield Entry(name=info.filename, package=package, body=body)
+
+
+def settings_entry(body: bytes, version: str) -> Entry:
+    """Return the file of baked settings, which `pypi_lambda.settings` reads."""
+    return Entry(name="pypi_lambda/baked_settings.json", package=f"serverless-pypi {version}", body=body)
+
+
+def is_shipped(name: str) -> bool:
+    """Whether a file goes into the zip."""
+    in_the_runtime = name.split("/")[0].removesuffix(".py") in IN_THE_RUNTIME
+    return not in_the_runtime and not any(fnmatch(name, pattern) for pattern in LEFT_OUT)
+
+
+def by_package(entries: Iterable[Entry]) -> Mapping[str, tuple[Entry, ...]]:
+    """Return the entries by the package they come from, in the order of the packages' names."""
+    found: dict[str, tuple[Entry, ...]] = {}
+    for entry in sorted(entries, key=lambda entry: (entry.package, entry.name)):
+        found[entry.package] = (*found.get(entry.package, ()), entry)
+    return found

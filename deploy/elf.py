@@ -1,0 +1,31 @@
+"""ELF: dropping what a shared object carries for debuggers and linkers.
+
+The dynamic loader reads program headers only (`man 5 elf`: "An executable or shared object file's program header table is
+an array of structures, each describing a segment or other information the system needs to prepare the program for
+execution"); section headers, symbol tables and debug information lie outside the segments. So cutting off what no segment
+covers is safe for any architecture, needs no binutils for it, and gives the same bytes everywhere. Pure.
+"""
+
+import struct
+
+MAGIC = b"\x7fELF\x02\x01"  # 64-bit, little-endian: both of Lambda's architectures
+
+_E_PHOFF = 32  # u64, followed by e_shoff
+_E_PHENTSIZE = 54  # u16, followed by e_phnum, e_shentsize, e_shnum, e_shstrndx
+_HEADER_BYTES = 64
+
+
+def strip(body: bytes) -> bytes:
+    """Return a shared object without what lies behind its last segment; anything else is returned as it is."""
+    if not body.startswith(MAGIC) or len(body) < _HEADER_BYTES:
+        return body
+    headers_offset, _ = struct.unpack_from("<QQ", body, _E_PHOFF)
+    header_bytes, headers, section_bytes, _, _ = struct.unpack_from("<5H", body, _E_PHENTSIZE)
+    end = headers_offset + header_bytes * headers
+    for offset in range(headers_offset, end, header_bytes):
+        segment_offset, _, _, segment_bytes = struct.unpack_from("<4Q", body, offset + 8)
+        end = max(end, segment_offset + segment_bytes)
+    stripped = bytearray(body[:end])
+    struct.pack_into("<Q", stripped, _E_PHOFF + 8, 0)
+    struct.pack_into("<5H", stripped, _E_PHENTSIZE, header_bytes, headers, section_bytes, 0, 0)
+    return bytes(stripped)

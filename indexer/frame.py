@@ -1,0 +1,43 @@
+"""How derived objects are packed: one zstd frame with a checksum, unpacked only up to a limit. Pure.
+
+Knows nothing of what is packed, nor where it is stored.
+
+RFC 8878 (Zstandard).
+"""
+
+import zstandard
+
+# Lists of names: 4.0 MB for 927,000 in 0.7 s, where 19 saves a tenth and takes 8 s. File sources: 413 KB for 4,415 in
+# 19 ms, where 19 saves 7 % and takes 430 ms.
+LEVEL = 9
+
+
+class BadFrame(ValueError):
+    """The bytes are no whole frame, or one of more than the limit."""
+
+
+def pack(content: bytes) -> bytes:
+    """Return the content as one frame, the same bytes for the same content."""
+    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(content)
+
+
+def unpack(body: bytes, *, limit: int) -> bytes:
+    """Return the content of one whole frame of at most `limit` bytes.
+
+    Raises:
+        BadFrame: truncated, altered, larger than the limit, or followed by something else.
+    """
+    try:
+        # zstd allocates what the frame's header says, before any checksum can tell that it was altered.
+        size = zstandard.frame_content_size(body)
+        if size < 0:
+            raise BadFrame("a frame that does not say its size")
+        if size > limit:
+            raise BadFrame(f"a frame of {size:,} bytes, more than the limit of {limit:,}")
+        reader = zstandard.ZstdDecompressor().decompressobj()
+        content: bytes = reader.decompress(body)
+    except zstandard.ZstdError as fault:
+        raise BadFrame(str(fault)) from fault
+    if not reader.eof or reader.unused_data:
+        raise BadFrame("truncated, or followed by something else")
+    return content

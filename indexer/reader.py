@@ -1,0 +1,49 @@
+"""A stored object as a seekable file, for readers of archives: nothing is copied to disk, little to memory."""
+
+import io
+
+from indexer.errors import Missing
+from indexer.store import ObjectStore
+
+BUFFER_BYTES = 1_048_576  # 1 MiB: a wheel's directory and its metadata are two or three reads
+
+
+class _RawObject(io.RawIOBase):
+    def __init__(self, store: ObjectStore, key: str, size: int) -> None:
+        self._store = store
+        self._key = key
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError("negative seek position")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]  # typeshed wants any Buffer
+        end = min(self._position + len(buffer), self._size)
+        if end <= self._position:
+            return 0
+        try:
+            data = b"".join(self._store.read(self._key, start=self._position, end=end))
+        except Missing as error:
+            raise OSError(str(error)) from None  # what readers of files expect of one that is gone
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+def open_object(store: ObjectStore, key: str, size: int) -> io.BufferedReader:
+    """Return a stored object of this size as a file open for reading."""
+    return io.BufferedReader(_RawObject(store, key, size), BUFFER_BYTES)

@@ -1,0 +1,77 @@
+"""Pages that are too long for their front door: a copy in the store, which a signed URL leads to.
+
+Its links are absolute, because relative ones would be taken as relative to the store. So there is one copy for each
+address under which the index is known; they can be deleted at any time.
+"""
+
+from collections.abc import Iterator
+from hashlib import blake2b
+
+import orjson
+
+from indexer.errors import StoreUnavailable
+from indexer.html import render_project_html
+from indexer.names import ProjectName
+from indexer.simple import decompress
+from indexer.store import ObjectStore
+from pypi_lambda.http import Format, Request, Response
+from pypi_lambda.index import Page
+
+COPIES_PREFIX = "copies/"
+SIGNED_SECONDS = 300  # the client follows at once
+
+
+class Copies:
+    """Makes copies and redirects to them."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def redirect_to_page(self, request: Request, name: ProjectName, json_page: Page, page_format: Format) -> Response:
+        """Return a redirect to a project's page in this format.
+
+        Args:
+            json_page: the page as JSON, whatever the format.
+        """
+        page = orjson.loads(decompress("a page", json_page.body))
+        for file in page["files"]:
+            file["url"] = f"{request.root_url}/simple/{name}/{file['url']}"
+        content = render_project_html(page) if page_format.is_html else orjson.dumps(page)
+        key = f"{COPIES_PREFIX}{name}/{blake2b(content, digest_size=16).hexdigest()}.{_extension(page_format)}"
+        if self._store.stat(key) is None:
+            self._store.put(key, content, content_type=page_format.content_type)
+        return self._redirect(key)
+
+    def redirect_to_root(self, request: Request, name: str, chunks: Iterator[bytes], page_format: Format) -> Response:
+        """Return a redirect to the root listing.
+
+        Args:
+            name: tells this listing from every other.
+            chunks: its content, not compressed.
+        """
+        base = f"{request.root_url}/simple/"
+        address = blake2b(base.encode(), digest_size=8).hexdigest()
+        key = f"{COPIES_PREFIX}{name}-{address}.{_extension(page_format)}"
+        if self._store.stat(key) is None:
+            self._store.write(
+                key, _with_base(chunks, base) if page_format.is_html else chunks, content_type=page_format.content_type
+            )
+        return self._redirect(key)
+
+    def _redirect(self, key: str) -> Response:
+        url = self._store.signed_url(key, seconds=SIGNED_SECONDS)
+        if url is None:
+            raise StoreUnavailable(key, "the page is too long for the front door, and this store signs no URLs")
+        return Response(status=302, headers=(("Location", url), ("Cache-Control", "private, max-age=0")))
+
+
+def _extension(page_format: Format) -> str:
+    return "html" if page_format.is_html else "json"
+
+
+def _with_base(chunks: Iterator[bytes], base: str) -> Iterator[bytes]:
+    """Yield an HTML page whose relative links are meant to be below `base`."""
+    escaped = base.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").encode()
+    first = next(chunks, b"")
+    yield first.replace(b"<head>", b'<head><base href="' + escaped + b'">', 1)
+    yield from chunks

@@ -1,0 +1,74 @@
+"""The drop box: files put under `incoming/` by any tool, checked as an upload would be, moved, published.
+
+What is refused stays, with a `….rejected.txt` beside it that says why. Notifications arrive at least once and in any
+order, so taking a file that is gone already is no error.
+"""
+
+import logging
+from collections.abc import Mapping
+
+from indexer.adopt import stored_sha256
+from indexer.distribution import check_distribution
+from indexer.errors import InvalidValue, Missing
+from indexer.names import check_filename
+from indexer.reader import open_object
+from indexer.store import ObjectStore, Stat
+from pypi_lambda.http import RequestError
+from pypi_lambda.upload import Candidate, Publisher
+
+INCOMING_PREFIX = "incoming/"
+REJECTED_SUFFIX = ".rejected.txt"
+
+logger = logging.getLogger(__name__)
+
+
+def take(store: ObjectStore, publisher: Publisher, key: str) -> str | None:
+    """Publish the file under this key and remove it from the drop box; return a sentence that says what was done.
+
+    Args:
+        key: begins with `incoming/`.
+
+    Returns:
+        None when there was nothing to do.
+    """
+    if key.endswith(REJECTED_SUFFIX):
+        return None
+    try:
+        message = _publish(store, publisher, key)
+    except (RequestError, InvalidValue) as error:
+        logger.warning("%s is refused: %s", key, error)
+        store.put(key + REJECTED_SUFFIX, f"{error}\n".encode(), content_type="text/plain; charset=utf-8")
+        return f"{key} is refused: {error}"
+    except Missing:
+        return None
+    store.delete(key)
+    store.delete(key + REJECTED_SUFFIX)
+    return message
+
+
+def take_all(store: ObjectStore, publisher: Publisher) -> list[str]:
+    """Publish whatever lies in the drop box but what was refused before and is still the same."""
+    stats = {stat.key: stat for stat in store.list(INCOMING_PREFIX)}
+    messages = [take(store, publisher, key) for key, stat in stats.items() if not _is_refused(stat, stats)]
+    return [message for message in messages if message is not None]
+
+
+def _is_refused(stat: Stat, stats: Mapping[str, Stat]) -> bool:
+    refusal = stats.get(stat.key + REJECTED_SUFFIX)
+    return refusal is not None and refusal.modified >= stat.modified
+
+
+def _publish(store: ObjectStore, publisher: Publisher, key: str) -> str:
+    stat = store.stat(key)
+    if stat is None:
+        raise Missing(key)
+    filename = check_filename(key.rpartition("/")[2])
+    found = check_distribution(open_object(store, key, stat.size), filename)
+    candidate = Candidate(
+        filename=filename,
+        found=found,
+        size=stat.size,
+        sha256=stored_sha256(store, key),
+        chunks=lambda: store.read(key),
+    )
+    return publisher.publish_checked(candidate, by="drop box")

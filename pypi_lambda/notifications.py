@@ -1,0 +1,36 @@
+"""Notifications of S3: which objects were put. Pure.
+
+"Event message structure" in the Amazon S3 user guide.
+"""
+
+from typing import Any
+from urllib.parse import unquote_plus
+
+
+def find_created(event: object, *, bucket: str, prefix: str) -> tuple[str, ...] | None:
+    """Return the keys of the objects that a notification says were created, or None when the event is none.
+
+    Args:
+        bucket: objects of another one are left out.
+        prefix: the folder below which our keys lie, "" or without a slash at its end; others are left out.
+    """
+    records = event.get("Records") if isinstance(event, dict) else None
+    if not isinstance(records, list) or not records or not all(_is_s3(record) for record in records):
+        return None
+    found = (_find_key(record, bucket, f"{prefix}/" if prefix else "") for record in records)
+    return tuple(key for key in found if key is not None)
+
+
+def _is_s3(record: Any) -> bool:
+    return isinstance(record, dict) and isinstance(record.get("s3"), dict)
+
+
+def _find_key(record: dict[str, Any], bucket: str, prefix: str) -> str | None:
+    try:
+        created = record["eventName"].removeprefix("s3:").startswith("ObjectCreated:")
+        # "The key name is URL encoded": as a form is, with + for a space
+        key = unquote_plus(record["s3"]["object"]["key"])
+        ours = record["s3"]["bucket"]["name"] == bucket and key.startswith(prefix)
+    except (LookupError, TypeError, AttributeError):
+        return None
+    return key[len(prefix) :] if created and ours else None

@@ -1,0 +1,274 @@
+"""Events, logs, requests and apps for tests: keywords with valid defaults, and nothing random."""
+
+import hashlib
+import io
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import count
+
+from hypothesis import strategies as st
+
+from indexer.events import (
+    Change,
+    Event,
+    FileAdded,
+    FileRemoved,
+    FileUnyanked,
+    FileYanked,
+    NamesReserved,
+    UpstreamRefreshed,
+    UserPut,
+    UserRemoved,
+    decode_event,
+    encode_event,
+)
+from indexer.log import ORIGIN, Head, Log, head_of, log_key
+from indexer.names import Filename, ProjectName
+from indexer.project import File, Project
+from indexer.simple import Renderer
+from indexer.store import ObjectStore
+from indexer.upstream import Upstream
+from pypi_lambda.app import App
+from pypi_lambda.auth import Authenticator, UserRecord, encode_user, hash_password, user_key
+from pypi_lambda.delivery import Delivery
+from pypi_lambda.http import Request, Response
+from pypi_lambda.index import Index
+from pypi_lambda.ingestion import Ingestions
+from pypi_lambda.mirror import Mirror
+from pypi_lambda.upload import Publisher
+from tests.distributions import Distribution
+
+AT = "2026-11-23T10:20:30.000040Z"
+NOW = datetime(2026, 11, 23, 10, 20, 30, 40, tzinfo=UTC)
+USERNAME = "uploader"
+PASSWORD = "a password, with: colons"
+NO_UPSTREAM = "http://127.0.0.1:9/simple/"  # the discard port, on which nothing listens
+
+HOSTILE_TEXTS = (
+    '"><script>alert(1)</script>',
+    "' onmouseover='alert(1)",
+    "</a></body>",
+    "&amp;&#0;&lt",
+    "a\0b\r\n\tc\u2028\x85",
+    " blank ",
+    "\ufeff\U0010ffff",
+    "true",
+    "",
+)
+texts = st.sampled_from(HOSTILE_TEXTS) | st.text(max_size=12)
+digests = st.text("0123456789abcdef", min_size=64, max_size=64)
+# Few and alike, so that events meet: prefixes of one another, and neighbours of the separators in the order of bytes.
+names = st.sampled_from([ProjectName(text) for text in ("a", "a-b", "a-b-c", "a0", "ab", "b", "zz9")])
+any_names = st.from_regex(r"[a-z0-9]{1,3}(-[a-z0-9]{1,3}){0,2}", fullmatch=True).map(ProjectName)
+filenames = st.sampled_from([Filename(f"x-{version}.tar.gz") for version in ("1.0", "1.0+local", "1!2.0", "3")])
+any_filenames = (
+    st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._+!-]{0,20}", fullmatch=True)
+    .filter(lambda text: ".." not in text)
+    .map(Filename)
+)
+
+
+def file_changes(
+    projects: st.SearchStrategy[ProjectName] = names, files: st.SearchStrategy[Filename] = filenames
+) -> st.SearchStrategy[Change]:
+    """Return changes of projects' files, of the four kinds."""
+    of_file = {"project": projects, "filename": files}
+    additions = st.builds(
+        FileAdded,
+        **of_file,
+        version=texts,
+        size=st.integers(0, 2**40),
+        sha256=digests,
+        upload_time=st.just(AT),
+        requires_python=st.none() | texts,
+        metadata_sha256=st.none() | digests,
+    )
+    yanks = st.builds(FileYanked, **of_file, reason=texts)
+    return additions | yanks | st.builds(FileUnyanked, **of_file) | st.builds(FileRemoved, **of_file)
+
+
+def other_changes() -> st.SearchStrategy[Change]:
+    """Return changes of all kinds that are about no file."""
+    patterns = st.lists(texts, max_size=3).map(tuple)
+    return st.one_of(
+        st.builds(NamesReserved, patterns=patterns),
+        st.builds(UserPut, username=texts, upload=st.booleans()),
+        st.builds(UserRemoved, username=texts),
+        st.builds(UpstreamRefreshed, names_sha256=digests, count=st.integers(0, 10**7)),
+    )
+
+
+def added(project: str = "demo", filename: str = "", *, version: str = "1.0", **changes: object) -> FileAdded:
+    """Build the event of a file; its digest is that of its name."""
+    filename = filename or f"{project.replace('-', '_')}-{version}-py3-none-any.whl"
+    values: dict[str, object] = {
+        "project": ProjectName(project),
+        "filename": Filename(filename),
+        "version": version,
+        "size": len(filename),
+        "sha256": sha256(filename),
+        "upload_time": AT,
+        "requires_python": ">=3.9",
+        "metadata_sha256": sha256(f"{filename}.metadata") if filename.endswith(".whl") else None,
+    }
+    return FileAdded(**(values | changes))  # type: ignore[arg-type]  # what tests pass is theirs to get right
+
+
+def file(filename: str = "demo-1.0-py3-none-any.whl", *, version: str = "1.0", **changes: object) -> File:
+    """Build a project's file; its digest is that of its name."""
+    values: dict[str, object] = {
+        "filename": Filename(filename),
+        "version": version,
+        "size": len(filename),
+        "sha256": sha256(filename),
+        "upload_time": AT,
+    }
+    return File(**(values | changes))  # type: ignore[arg-type]  # likewise
+
+
+def project(*files: File, name: str = "demo", seq: int = 1) -> Project:
+    return Project(name=ProjectName(name), seq=seq, files={file.filename: file for file in files})
+
+
+def sha256(content: str | bytes) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def event_bytes(change: Change, *, seq: int = 1, prev: str = "", id: str = "1d", at: str = AT, by: str = "me") -> bytes:
+    return encode_event(seq=seq, id=id, prev=prev, at=at, by=by, change=change)
+
+
+def chain(*changes: Change, after: Head = ORIGIN) -> list[Event]:
+    """Build the events of a log, or of its end."""
+    events: list[Event] = []
+    head = after
+    for change in changes:
+        seq = head.seq + 1
+        body = event_bytes(change, seq=seq, prev=head.digest, id=f"{seq:032x}")
+        events.append(decode_event(log_key(seq), body))
+        head = head_of(events[-1])
+    return events
+
+
+def write_log(store: ObjectStore, *changes: Change, after: Head = ORIGIN) -> list[Event]:
+    """Append the changes and return the events, which are the same for the same changes."""
+    log = Log(store)
+    events: list[Event] = []
+    head = after
+    for change in changes:
+        events.append(log.append(head, change, by="me", at=AT, id=f"{head.seq + 1:032x}"))
+        head = head_of(events[-1])
+    return events
+
+
+def contents(store: ObjectStore, prefix: str = "") -> dict[str, bytes]:
+    """Return every object of a store."""
+    return {stat.key: store.get(stat.key).body for stat in store.list(prefix)}
+
+
+def ids(prefix: str = "") -> Callable[[], str]:
+    """Return a source of ids, each of which it gives once."""
+    numbers = count(1)
+    return lambda: f"{prefix}{next(numbers):032x}"
+
+
+def basic(username: str = USERNAME, password: str = PASSWORD) -> str:
+    return "Basic " + b64encode(f"{username}:{password}".encode()).decode()
+
+
+def request(method: str, path: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Request:
+    """Build a request of the user that `put_user` makes."""
+    return Request(
+        method=method,
+        path=path,
+        query="",
+        headers={"authorization": basic(), **(headers or {})},
+        body=io.BytesIO(body),
+        content_length=len(body),
+        base_path="",
+        client="127.0.0.1",
+    )
+
+
+def upload_form(distribution: Distribution, *, version: str | None = None) -> tuple[bytes, str]:
+    """Build the form that uploads a file; return it with its Content-Type."""
+    fields = {
+        ":action": "file_upload",
+        "protocol_version": "1",
+        "name": distribution.project,
+        "version": version or distribution.filename.split("-")[1].removesuffix(".tar.gz"),
+        "sha256_digest": distribution.sha256,
+    }
+    head = "--b\r\nContent-Disposition: form-data; "
+    texts = "".join(f'{head}name="{field}"\r\n\r\n{value}\r\n' for field, value in fields.items())
+    disposition = f'{head}name="content"; filename="{distribution.filename}"\r\n\r\n'
+    body = b"".join([texts.encode(), disposition.encode(), distribution.content, b"\r\n--b--\r\n"])
+    return body, "multipart/form-data; boundary=b"
+
+
+def upload_request(distribution: Distribution, *, version: str | None = None) -> Request:
+    """Build the request that uploads a file."""
+    body, content_type = upload_form(distribution, version=version)
+    return request("POST", "/", body=body, headers={"content-type": content_type})
+
+
+# One record, made once, and one memory of verified passwords: each verification takes a sixth of a second.
+_RECORD = encode_user(UserRecord(hash=hash_password(PASSWORD), upload=True))
+_AUTHENTICATOR = Authenticator()
+
+
+def put_user(store: ObjectStore) -> None:
+    """Have a user that may upload."""
+    store.put(user_key(USERNAME), _RECORD)
+
+
+def make_app(
+    store: ObjectStore,
+    *,
+    upstream: str = NO_UPSTREAM,
+    renderer: Renderer | None = None,
+    new_id: Callable[[], str] | None = None,
+    request_rebuild: Callable[[int], None] = lambda seq: None,
+    max_staleness_seconds: float = 0,
+    clock: Callable[[], float] = lambda: 0.0,
+) -> App:
+    """Build an app, as a process that just started has it, that does nothing in the background."""
+    renderer = renderer or Renderer()
+    index = Index(
+        store,
+        renderer,
+        max_staleness_seconds=max_staleness_seconds,
+        clock=clock,
+        request_repair=lambda: None,
+    )
+    publisher = Publisher(store, index, now=lambda: NOW, new_id=new_id or ids(), request_rebuild=request_rebuild)
+    mirror = Mirror(
+        store,
+        renderer,
+        make_upstream=lambda: Upstream(upstream, user_agent="tests"),
+        now=lambda: NOW,
+        ingestions=Ingestions(),
+    )
+    return App(
+        store,
+        index=index,
+        authenticator=_AUTHENTICATOR,
+        mirror=mirror,
+        make_publisher=lambda: publisher,
+        delivery=Delivery(store, clock=clock),
+    )
+
+
+def body_of(response: Response) -> bytes:
+    """Return a response's whole body."""
+    return response.body if isinstance(response.body, bytes) else b"".join(_closing(response.body))
+
+
+def _closing(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from chunks
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
