@@ -22,7 +22,7 @@ setup(
         "libpass>=1.9",  # the maintained distribution of passlib
         "msgpack>=1.1",
         "multipart>=2",
-        "obstore>=0.8",
+        "obstore>=0.12",
         "orjson>=3.10",
         "packaging>=24.2",
         "pypi-simple>=1.6",

@@ -14,13 +14,17 @@ from indexer.rebuild import Rebuilt, rebuild
 from indexer.root import INDEX_PREFIX, RENDERERS, put_root, root_key
 from indexer.simple import Renderer
 from indexer.snapshot import Snapshot
-from indexer.store import ObjectStore
+from indexer.store import ObjectStore, Stat
 from indexer.upstream import Upstream
 
 # An index does not lose half of its projects in an hour: a list that says so is some other page, or half of one.
 LEAST_SHARE = 0.5
 # What a snapshot no longer names may still be read by a container that loaded the one before, for as long as one lives.
 KEEP_SUPERSEDED = timedelta(hours=6)
+
+# Copies of pages for one client, claims, probes, and large objects on their way: made anew whenever they are needed.
+TRANSIENT_PREFIXES = ("copies/", "probe/", "rebuilding/", "staging/")
+KEEP_TRANSIENT = timedelta(days=1)
 
 logger = logging.getLogger(__name__)
 
@@ -112,11 +116,18 @@ def _refresh(
 
 
 def _clear_superseded(store: ObjectStore, snapshot: Snapshot, now: datetime) -> None:
-    """Remove lists of upstream names and root listings that nothing names any more."""
-    current = "" if snapshot.upstream is None else f"{MASTER_PREFIX}{snapshot.upstream.names_sha256}"
-    index_seq = f"{INDEX_PREFIX}{snapshot.index_seq:020}"
-    for prefix, kept in ((MASTER_PREFIX, current), (INDEX_PREFIX, index_seq)):
-        for stat in list(store.list(prefix)):
-            newer = prefix == INDEX_PREFIX and stat.key > index_seq
-            if not newer and not (kept and stat.key.startswith(kept)) and now - stat.modified > KEEP_SUPERSEDED:
-                store.delete(stat.key)
+    """Remove lists of upstream names and root listings that nothing names any more, and what killed processes left."""
+    current = "" if snapshot.upstream is None else snapshot.upstream.names_sha256
+    for stat in _older(store, MASTER_PREFIX, now - KEEP_SUPERSEDED):
+        if not (current and stat.key.startswith(f"{MASTER_PREFIX}{current}")):
+            store.delete(stat.key)
+    for stat in _older(store, INDEX_PREFIX, now - KEEP_SUPERSEDED):
+        if stat.key < f"{INDEX_PREFIX}{snapshot.index_seq:020}":
+            store.delete(stat.key)
+    for prefix in TRANSIENT_PREFIXES:
+        for stat in _older(store, prefix, now - KEEP_TRANSIENT):
+            store.delete(stat.key)
+
+
+def _older(store: ObjectStore, prefix: str, moment: datetime) -> list[Stat]:
+    return [stat for stat in store.list(prefix) if stat.modified < moment]
