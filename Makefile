@@ -4,7 +4,7 @@ BIN := .venv/bin
 MINISTACK := .venv-ministack/bin/ministack
 export MINISTACK_VENV := $(CURDIR)/.venv-ministack
 
-.PHONY: run test e2e lint bench clean
+.PHONY: run test e2e lint bench package deploy deploy-edge lock clean
 
 run: .venv/run  ## start the index on http://127.0.0.1:8080 over ./data
 	$(BIN)/serverless-pypi serve
@@ -19,11 +19,33 @@ lint: .venv/test  ## formatting, rules, types, direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/cfn-lint deploy/*.yaml
 	$(BIN)/pytest -q tests/test_imports.py
 
 bench: .venv/test  ## measure the indexer and the candidates for the local server
 	$(BIN)/python -m benchmarks.index
 	$(BIN)/python -m benchmarks.servers
+
+PYTHON_VERSION ?= 3.13
+ARCH ?= x86_64
+OUTPUT ?= dist
+LDIST = $(BIN)/python setup.py --quiet ldist --python $(PYTHON_VERSION) --arch $(ARCH) --output $(OUTPUT)
+ZIP = $$(ls -t $(OUTPUT)/serverless-pypi-*-$(ARCH).zip | head -n 1)
+
+package: .venv/package  ## build the function's zip: PYTHON_VERSION=3.13 ARCH=x86_64 SETTINGS=file OUTPUT=dist
+	$(LDIST) $(if $(SETTINGS),--settings $(SETTINGS))
+
+deploy: package  ## deploy it to AWS: STACK=pypi BUCKET=name ARTIFACTS=bucket PARAMETERS="NAME=VALUE ..."
+	$(BIN)/python -m deploy.deploy --zip "$(ZIP)" --stack "$(STACK)" --artifacts "$(ARTIFACTS)" \
+	  $(if $(BUCKET),BucketName=$(BUCKET)) $(PARAMETERS)
+
+deploy-edge: OUTPUT = dist/edge
+deploy-edge: package  ## add a door by Lambda@Edge: STACK=pypi-edge BUCKET=name SETTINGS=file ARTIFACTS=bucket
+	$(BIN)/python -m deploy.deploy --template edge --zip "$(ZIP)" --stack "$(STACK)" --artifacts "$(ARTIFACTS)" \
+	  BucketName=$(BUCKET) $(PARAMETERS)
+
+lock: .venv/test  ## renew deploy/requirements.txt, the versions that the zip holds
+	$(BIN)/python -m deploy.lock
 
 clean:  ## remove what these commands made, but not ./data
 	rm -rf .venv .venv-ministack build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
@@ -35,6 +57,10 @@ clean:  ## remove what these commands made, but not ./data
 
 .venv/run: .venv/pip setup.py
 	$(BIN)/python -m pip install --quiet --editable '.[serve]'
+	touch $@
+
+.venv/package: .venv/pip setup.py
+	$(BIN)/python -m pip install --quiet 'setuptools>=77'
 	touch $@
 
 .venv/test: .venv/pip setup.py

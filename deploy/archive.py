@@ -1,9 +1,9 @@
 """The archive: entries → the bytes of a zip, the same ones for the same entries.
 
-Names are sorted, and times and permissions are constants. The rest is zlib's: another implementation of it (zlib-ng, say)
-packs the same contents into other bytes, which is why `contents_sha256` exists.
+Names are sorted, and times and permissions are constants. The rest is zlib's: another implementation of it (zlib-ng,
+say) packs the same contents into other bytes, which is why `contents_sha256` exists.
 
-https://docs.aws.amazon.com/lambda/latest/dg/python-package.html (permissions: 644 for files, 755 for what is executable)
+https://docs.aws.amazon.com/lambda/latest/dg/python-package.html (permissions 644 for files, 755 for executables)
 """
 
 import io

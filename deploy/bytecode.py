@@ -2,8 +2,8 @@
 
 Lambda unpacks the zip with its own modification times, so that ordinary `.pyc` files would count as stale, and its file
 system is read-only, so that what is compiled instead would be thrown away: every cold start would compile every module
-anew. With `unchecked-hash` the interpreter loads a `.pyc` without looking at its source. The format belongs to one minor
-version, so an interpreter of that very version must do it.
+anew. With `unchecked-hash` the interpreter loads a `.pyc` without looking at its source. The format belongs to one
+minor version, so an interpreter of that very version must do it.
 
 PEP 552 (deterministic pycs), https://docs.python.org/3/library/compileall.html
 """

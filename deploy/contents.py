@@ -45,8 +45,13 @@ LEFT_OUT = (
     "passlib/hosts.py",
     "passlib/pwd.py",
     "passlib/totp.py",
-    "passlib/crypto/_blowfish/*",
+    "passlib/context.py",
+    "passlib/crypto/_[a-z]*",
+    "passlib/crypto/des.py",
     "passlib/crypto/scrypt/*",
+    "passlib/handlers/[a-oq-z]*",
+    "passlib/utils/des.py",
+    "passlib/utils/md4.py",
     # of obstore, the S3 client
     "obstore/auth/*",
     "obstore/fsspec.py",
@@ -59,8 +64,8 @@ LEFT_OUT = (
     "charset_normalizer/cli/*",
 )
 
-# Should a dependency come to need one of these, the runtime's own serves it: it has boto3 and all that boto3 needs.
-IN_THE_RUNTIME = ("boto3", "botocore", "jmespath", "s3transfer", "dateutil", "six")
+# Distributions that the managed runtime has: boto3 and what only boto3 needs. `requirements.txt` leaves them out.
+IN_THE_RUNTIME = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +114,7 @@ def settings_entry(body: bytes, version: str) -> Entry:
 
 def is_shipped(name: str) -> bool:
     """Whether a file goes into the zip."""
-    in_the_runtime = name.split("/")[0].removesuffix(".py") in IN_THE_RUNTIME
-    return not in_the_runtime and not any(fnmatch(name, pattern) for pattern in LEFT_OUT)
+    return not any(fnmatch(name, pattern) for pattern in LEFT_OUT)
 
 
 def by_package(entries: Iterable[Entry]) -> Mapping[str, tuple[Entry, ...]]:

@@ -1,9 +1,8 @@
 """ELF: dropping what a shared object carries for debuggers and linkers.
 
-The dynamic loader reads program headers only (`man 5 elf`: "An executable or shared object file's program header table is
-an array of structures, each describing a segment or other information the system needs to prepare the program for
-execution"); section headers, symbol tables and debug information lie outside the segments. So cutting off what no segment
-covers is safe for any architecture, needs no binutils for it, and gives the same bytes everywhere. Pure.
+The dynamic loader reads program headers only: they describe the segments, which are all that a program needs to run
+(`man 5 elf`). Section headers, symbol tables and debug information lie outside the segments. So cutting off what no
+segment covers is safe for any architecture, needs no binutils for it, and gives the same bytes everywhere. Pure.
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""The wheels: fetched by pip for the target, whatever machine this is, at the versions and digests of `requirements.txt`.
+"""The wheels: fetched by pip for the target, whatever machine this is, with the digests that `requirements.txt` names.
 
 pip alone is asked, with no resolution (`--no-deps`): it would evaluate the packages' environment markers for the
 interpreter it runs under, not for the target.
@@ -15,6 +15,7 @@ from deploy.errors import Unbuildable
 from deploy.target import Target
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+NEWEST_PATCH = 99  # Lambda keeps its runtimes at the newest one; without it pip takes X.Y for X.Y.0
 PIP_SECONDS = 900.0  # 12 MB; this is for the slowest of lines
 
 
@@ -33,7 +34,7 @@ def pip_arguments(target: Target, folder: Path) -> tuple[str, ...]:
     return (
         *("download", "--quiet", "--no-input", "--disable-pip-version-check", "--dest", str(folder)),
         *("--requirement", str(REQUIREMENTS), "--require-hashes", "--no-deps", "--only-binary", ":all:"),
-        *("--implementation", "cp", "--python-version", target.python),
+        *("--implementation", "cp", "--python-version", f"{target.python}.{NEWEST_PATCH}"),
         *("--abi", target.abi, "--abi", "abi3", "--abi", "none"),
         *(argument for platform in target.platforms for argument in ("--platform", platform)),
     )
@@ -50,5 +51,6 @@ def _run_pip(arguments: Sequence[str]) -> None:
 
 
 def _last_words(output: str) -> str:
-    errors = [line for line in output.splitlines() if line.startswith("ERROR")] or output.splitlines()[-1:]
-    return "; ".join(errors).replace("ERROR: ", "") or "it did not say why"
+    lines = output.splitlines()
+    said = [line for line in lines if line.startswith("ERROR")] or lines or ["it did not say why"]
+    return said[-1].removeprefix("ERROR: ")

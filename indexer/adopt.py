@@ -54,7 +54,7 @@ def adopt(
     refused: list[Refusal] = []
     for stat in _unpublished(store, snapshot):
         try:
-            if _adopt_file(store, snapshot, stat, now=now, id=new_id()):
+            if _adopt_file(store, snapshot, stat.key, now=now, id=new_id()):
                 adopted.append(stat.key)
         except (InvalidValue, Missing) as fault:
             logger.warning("%s is not published: %s", stat.key, fault)
@@ -70,15 +70,21 @@ def _unpublished(store: ObjectStore, snapshot: Snapshot) -> Iterator[Stat]:
         yield from (stat for stat in found if stat.key.rpartition("/")[2] not in known)
 
 
-def _adopt_file(store: ObjectStore, snapshot: Snapshot, stat: Stat, *, now: str, id: str) -> bool:
-    project, filename = _parse_key(stat.key)
-    found = check_distribution(open_object(store, stat.key, stat.size), filename, name=project)
+def _adopt_file(store: ObjectStore, snapshot: Snapshot, key: str, *, now: str, id: str) -> bool:
+    project, filename = _parse_key(key)
+    stat = store.stat(key)
+    if stat is None:
+        raise Missing(key)
+    found = check_distribution(open_object(store, key, stat.size), filename, name=project)
+    digest = stored_sha256(store, key)
+    if store.stat(key) != stat:  # whoever copies into a folder writes in pieces
+        raise InvalidValue("key", key, "it changed while it was read; it is looked at again next time")
     change = FileAdded(
         project=project,
         filename=filename,
         version=found.version,
         size=stat.size,
-        sha256=stored_sha256(store, stat.key),
+        sha256=digest,
         upload_time=timestamp(stat.modified),
         requires_python=found.requires_python,
         metadata_sha256=put_metadata(store, project, filename, found),

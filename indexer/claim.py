@@ -1,28 +1,27 @@
-"""One rebuild where many were asked for: a burst of uploads asks for as many rebuilds, and the first does for all.
+"""One rebuild where many were asked for: a burst of uploads asks for as many rebuilds, and few do for all.
 
-A claim is an object that names the snapshot to go on from; whoever puts it first rebuilds, the others wait for the
-snapshot to arrive. A claim is a courtesy, not a lock: should its owner die, the next one goes ahead, and the snapshot's
-own condition keeps two that rebuild at once from harming each other.
+Who puts the claim gathers for a moment, takes the claim back, and only then reads the log. So whoever finds a claim
+knows that its event, which is in the log already, will be read, and ends at once: however many ask, one waits. A claim
+is a courtesy, not a lock: should its owner die, the next one goes ahead after a while, and the snapshot's own condition
+keeps two that rebuild at once from harming each other.
 """
 
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from indexer.errors import AlreadyExists
 from indexer.rebuild import Rebuilt, load_snapshot, rebuild
 from indexer.simple import Renderer
-from indexer.snapshot import Snapshot
 from indexer.store import ObjectStore
 
-CLAIM_PREFIX = "rebuilding/"
-CLAIM_AGE = timedelta(seconds=60)  # a rebuild takes under a second, from zero some minutes: then a second one starts
-POLL_SECONDS = 1.0
-MAX_POLLS = 20
+CLAIM_KEY = "rebuilding/claim"
+GATHER_SECONDS = 2.0  # for more of a burst; a tail this young costs requests next to nothing
+# The owner holds it for the two seconds above. Lambda tries an event again after a minute: then the claim of one that
+# died is old enough.
+CLAIM_AGE = timedelta(seconds=30)
 
-
-def claim_key(base: Snapshot) -> str:
-    """Return the key of the claim to go on from this snapshot."""
-    return f"{CLAIM_PREFIX}{base.head.seq:020}"
+logger = logging.getLogger(__name__)
 
 
 def rebuild_up_to(
@@ -33,33 +32,34 @@ def rebuild_up_to(
     now: Callable[[], datetime],
     sleep: Callable[[float], None],
 ) -> Rebuilt:
-    """Have the snapshot reach event `seq`, by our work or another's.
+    """Have the snapshot reach event `seq`, by our work, or soon by another's; then what is returned is unchanged.
 
     Args:
         now: the current time.
         sleep: waits for seconds.
     """
-    for _ in range(MAX_POLLS):
-        base = load_snapshot(store, renderer).snapshot
-        if base.head.seq >= seq and base.renderer == renderer.tag:
-            return Rebuilt(snapshot=base, changed=False, pages=0)
-        key = claim_key(base)
-        if _claim(store, key, now()):
-            try:
-                return rebuild(store, renderer)
-            finally:
-                store.delete(key)
-        sleep(POLL_SECONDS)
-    return rebuild(store, renderer)  # better twice than never
-
-
-def _claim(store: ObjectStore, key: str, now: datetime) -> bool:
-    body = now.isoformat().encode()
+    base = load_snapshot(store, renderer).snapshot
+    unchanged = Rebuilt(snapshot=base, changed=False, pages=0)
+    if base.head.seq >= seq and base.renderer == renderer.tag:
+        return unchanged
+    if not _claim(store, now):
+        logger.info("another invocation is about to rebuild, and will do for this one")
+        return unchanged
     try:
-        store.put_new(key, body)
+        sleep(GATHER_SECONDS)
+    finally:
+        store.delete(CLAIM_KEY)
+    return rebuild(store, renderer)
+
+
+def _claim(store: ObjectStore, now: Callable[[], datetime]) -> bool:
+    body = now().isoformat().encode()
+    try:
+        store.put_new(CLAIM_KEY, body)
     except AlreadyExists:
-        stat = store.stat(key)
-        if stat is None or now - stat.modified < CLAIM_AGE:
+        stat = store.stat(CLAIM_KEY)
+        # One from the future is as old: a clock that is wrong must not put off rebuilds for as long as it is.
+        if stat is not None and abs(now() - stat.modified) < CLAIM_AGE:
             return False
-        store.put(key, body)
+        store.put(CLAIM_KEY, body)
     return True

@@ -127,7 +127,7 @@ class UpstreamUnavailable(IndexerError):
 
 
 class DigestMismatch(IndexerError):
-    """Bytes that were fetched do not have the digest that was announced for them."""
+    """Bytes that were fetched do not have the digest or the size that was announced for them."""
 
     def __init__(self, what: str, *, expected: str, actual: str) -> None:
         super().__init__(what, expected, actual)
@@ -136,4 +136,4 @@ class DigestMismatch(IndexerError):
         self.actual = actual
 
     def __str__(self) -> str:
-        return f"{self.what} has digest {self.actual}, not the announced {self.expected}"
+        return f"{self.what} has {self.actual}, not the announced {self.expected}"

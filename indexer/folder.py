@@ -82,9 +82,10 @@ class FolderStore:
         if opened is None:
             raise Missing(key)
         descriptor, status = opened
-        # The file object closes itself also when the iterator is dropped before its end, or never begun.
         file = open(descriptor, "rb", buffering=0)  # noqa: SIM115
-        return _chunks(key, file, start, status.st_size if end is None else min(end, status.st_size))
+        chunks = _chunks(key, file, start, status.st_size if end is None else min(end, status.st_size))
+        next(chunks)  # begun, it closes the file also when it is dropped at once
+        return chunks
 
     def put_new(self, key: str, body: bytes, *, content_type: str = BINARY) -> str:
         """Write an object where there is none and return its etag."""
@@ -242,6 +243,7 @@ def _stat(key: str, status: os.stat_result) -> Stat:
 
 def _chunks(key: str, file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
     with file, _translated(key):
+        yield b""
         file.seek(start)
         while start < end:
             chunk = file.read(min(CHUNK_BYTES, end - start))

@@ -8,7 +8,7 @@ whoever reads past it.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from indexer.errors import AlreadyExists, CorruptObject, StoreUnavailable
+from indexer.errors import AlreadyExists, CorruptObject, StoreUnavailable, TooLarge
 from indexer.events import Change, Event, decode_event, encode_event
 from indexer.store import ObjectStore, Stored
 
@@ -46,7 +46,7 @@ class Log:
             CorruptObject: the object is no event, or does not continue from `head`.
         """
         key = log_key(head.seq + 1)
-        stored = self._store.find(key, limit=MAX_EVENT_BYTES)
+        stored = _find(self._store, key)
         return None if stored is None else _continued(head, key, stored)
 
     def read_after(self, head: Head) -> Iterator[Event]:
@@ -107,6 +107,7 @@ class Log:
             step: called with each event found on the way to the end; it may raise to withdraw the change.
 
         Raises:
+            TooLarge: the event would be one that nobody reads.
             StoreUnavailable: the store failed; the event may or may not have been written.
         """
         while True:
@@ -117,11 +118,14 @@ class Log:
                 head = head_of(event)
             seq = head.seq + 1
             body = encode_event(seq=seq, id=id, prev=head.digest, at=at, by=by, change=change)
+            if len(body) > MAX_EVENT_BYTES:
+                raise TooLarge("an event", MAX_EVENT_BYTES)
+            event = decode_event(log_key(seq), body)  # before it is written: what cannot be read would end the log
             try:
                 self._store.put_new(log_key(seq), body, content_type="application/json")
             except AlreadyExists:
                 continue
-            return decode_event(log_key(seq), body)
+            return event
 
 
 def _find_seq(key: str) -> int | None:
@@ -136,7 +140,14 @@ def head_of(event: Event) -> Head:
 
 
 def _finder(store: ObjectStore, key: str) -> Callable[[], Stored | None]:
-    return lambda: store.find(key, limit=MAX_EVENT_BYTES)
+    return lambda: _find(store, key)
+
+
+def _find(store: ObjectStore, key: str) -> Stored | None:
+    try:
+        return store.find(key, limit=MAX_EVENT_BYTES)
+    except TooLarge as fault:
+        raise CorruptObject(key, f"no event has more than {fault.limit:,} bytes") from None
 
 
 def _continued(head: Head, key: str, stored: Stored) -> Event:

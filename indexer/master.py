@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 from hashlib import sha256
 
-from indexer.errors import CorruptObject
+from indexer.errors import CorruptObject, Missing
 from indexer.frame import BadFrame, pack, unpack
 from indexer.names import ProjectName
 from indexer.snapshot import NameFilter, UpstreamNames
@@ -55,6 +55,20 @@ def get_names(store: ObjectStore, names_sha256: str) -> list[ProjectName]:
         Missing: it is not stored.
         CorruptObject: what is stored has another digest.
     """
+    return _split(_get_content(store, names_sha256))
+
+
+def is_whole(store: ObjectStore, names_sha256: str) -> bool:
+    """Tell whether the list with this digest is stored and can be read."""
+    try:
+        _get_content(store, names_sha256)
+    except (Missing, CorruptObject) as fault:
+        logger.warning("%s", fault)
+        return False
+    return True
+
+
+def _get_content(store: ObjectStore, names_sha256: str) -> bytes:
     key = names_key(names_sha256)
     try:
         content = unpack(store.get(key).body, limit=MAX_NAMES_BYTES)
@@ -62,7 +76,7 @@ def get_names(store: ObjectStore, names_sha256: str) -> list[ProjectName]:
         raise CorruptObject(key, f"no readable list of names: {fault}") from fault
     if names_digest(content) != names_sha256:
         raise CorruptObject(key, "the names have another digest")
-    return _split(content)
+    return content
 
 
 def get_filter(store: ObjectStore, upstream: UpstreamNames) -> NameFilter:

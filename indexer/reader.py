@@ -1,6 +1,7 @@
 """A stored object as a seekable file, for readers of archives: nothing is copied to disk, little to memory."""
 
 import io
+from errno import EINVAL
 
 from indexer.errors import Missing
 from indexer.store import ObjectStore
@@ -27,7 +28,7 @@ class _RawObject(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
-            raise ValueError("negative seek position")
+            raise OSError(EINVAL, "negative seek position")  # as of a file: zipfile counts on it
         self._position = base + offset
         return self._position
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from indexer.adopt import Refusal, adopt
-from indexer.errors import UpstreamUnavailable
+from indexer.errors import CorruptObject, Missing, UpstreamUnavailable
 from indexer.events import UpstreamRefreshed, timestamp
 from indexer.log import Log
-from indexer.master import MASTER_PREFIX, encode_names, names_digest, put_master
+from indexer.master import MASTER_PREFIX, encode_names, is_whole, names_digest, put_master
 from indexer.rebuild import Rebuilt, rebuild
 from indexer.root import INDEX_PREFIX, RENDERERS, put_root, root_key
 from indexer.simple import Renderer
-from indexer.snapshot import Snapshot
+from indexer.snapshot import Snapshot, UpstreamNames
 from indexer.store import ObjectStore, Stat
 from indexer.upstream import Upstream
 
@@ -75,7 +75,7 @@ def reindex(
     except UpstreamUnavailable as error:
         fault = str(error)
         logger.warning("%s; going on with the list that is known", error)
-    adopted, refused = adopt(store, before, now=timestamp(now()), new_id=new_id)
+    adopted, refused = _adopt(store, renderer, before, now=timestamp(now()), new_id=new_id)
     rebuilt = rebuild(store, renderer)
     for extension in RENDERERS:
         if store.stat(root_key(rebuilt.snapshot, extension)) is None:
@@ -106,13 +106,28 @@ def _refresh(
     names = set(upstream.fetch_names(expected_at_least=least, on_progress=on_progress))
     content = encode_names(names)
     names_sha256 = names_digest(content)
-    if known is not None and known.names_sha256 == names_sha256:
+    if known is not None and _is_known(store, known, names_sha256):
         logger.info("the upstream still lists the same %d projects", len(names))
         return
     put_master(store, content)
     change = UpstreamRefreshed(names_sha256=names_sha256, count=len(names))
     Log(store).append(snapshot.head, change, by=by, at=timestamp(now()), id=id)
     logger.info("the upstream lists %d projects", len(names))
+
+
+def _is_known(store: ObjectStore, known: UpstreamNames, names_sha256: str) -> bool:
+    """Tell whether this is the list that is known, and nothing of it was lost."""
+    return known.names_sha256 == names_sha256 and known.filter is not None and is_whole(store, names_sha256)
+
+
+def _adopt(
+    store: ObjectStore, renderer: Renderer, snapshot: Snapshot, *, now: str, new_id: Callable[[], str]
+) -> tuple[list[str], list[Refusal]]:
+    try:
+        return adopt(store, snapshot, now=now, new_id=new_id)
+    except (Missing, CorruptObject) as fault:
+        logger.warning("%s; all pages are made anew", fault)
+        return adopt(store, rebuild(store, renderer, from_zero=True).snapshot, now=now, new_id=new_id)
 
 
 def _clear_superseded(store: ObjectStore, snapshot: Snapshot, now: datetime) -> None:

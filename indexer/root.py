@@ -35,12 +35,21 @@ def root_key(snapshot: Snapshot, extension: str) -> str:
 def put_root(store: ObjectStore, snapshot: Snapshot, extension: str) -> str:
     """Render and store the root listing and return its key."""
     key = root_key(snapshot, extension)
-    body = _compress(RENDERERS[extension](_all_names(store, snapshot)))
     try:
-        store.put_new(key, body)
+        store.put_new(key, _render(store, snapshot, extension))
     except AlreadyExists:
         logger.debug("%s was written by another process meanwhile", key)
     return key
+
+
+def repair_root(store: ObjectStore, snapshot: Snapshot) -> None:
+    """Render and store the root listing in both formats, over what is there, which may be damaged."""
+    for extension in RENDERERS:
+        store.put(root_key(snapshot, extension), _render(store, snapshot, extension))
+
+
+def _render(store: ObjectStore, snapshot: Snapshot, extension: str) -> bytes:
+    return _compress(RENDERERS[extension](_all_names(store, snapshot)))
 
 
 def _all_names(store: ObjectStore, snapshot: Snapshot) -> list[ProjectName]:

@@ -172,6 +172,7 @@ def advance(snapshot: Snapshot, events: Iterable[Event]) -> Snapshot:
                 index_seq = index_seq if known else event.seq
         elif isinstance(change, NamesReserved):
             reserved.update(change.patterns)
+            index_seq = event.seq
         elif isinstance(change, UpstreamRefreshed):
             upstream = UpstreamNames(names_sha256=change.names_sha256, count=change.count, at=event.at, filter=None)
             index_seq = event.seq

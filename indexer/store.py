@@ -159,13 +159,14 @@ def check_prefix(prefix: str) -> str:
     return prefix
 
 
-def open_store(location: str, prefix: str) -> ObjectStore:
+def open_store(location: str, prefix: str, *, region: str = "") -> ObjectStore:
     """Return the store at a location, below a prefix.
 
     Args:
         location: the value of `BUCKET`: `name` or `s3://name` for a bucket, `file:///folder` or, from the working
             directory, `file://./folder` for a folder.
         prefix: the value of `REPO_BASE_PREFIX`, with or without slashes around it.
+        region: where the bucket is, or "" for where the environment says that the code runs.
 
     Raises:
         InvalidValue: one of them is something else.
@@ -180,9 +181,11 @@ def open_store(location: str, prefix: str) -> ObjectStore:
     bucket = location.removeprefix("s3://").removesuffix("/")
     if not _BUCKET.fullmatch(bucket):
         raise InvalidValue("BUCKET", location, "a bucket as 'name' or 's3://name', or a folder as 'file:///folder'")
+    import os
+
     from indexer.s3 import S3Store
 
-    return S3Store(bucket, base)
+    return S3Store(bucket, base, environ={**os.environ, "AWS_REGION": region} if region else os.environ)
 
 
 def _open_folder(location: str, prefix: str) -> ObjectStore:

@@ -62,11 +62,20 @@ class Users:
     def remove(self, username: str) -> bool:
         """Remove a user, from the next request on; return whether there was one."""
         check_username(username)
-        if self._store.stat(user_key(username)) is None:
+        if self._store.stat(user_key(username)) is not None:
+            self._store.delete(user_key(username))
+        elif not self._is_logged(username):
             return False
-        self._store.delete(user_key(username))
         self._append(UserRemoved(username=username))
         return True
+
+    def _is_logged(self, username: str) -> bool:
+        """Tell whether there is a user as far as the log knows: a removal may have broken off before it was logged."""
+        there = False
+        for event in self._log.read_after(ORIGIN):
+            if isinstance(event.change, UserPut | UserRemoved) and event.change.username == username:
+                there = isinstance(event.change, UserPut)
+        return there
 
     def list(self) -> "list[ListedUser]":  # the quotes keep this `list` from being taken for the method
         """Return all users, by name; the names come from the log, for the records hold none."""

@@ -7,22 +7,30 @@ Simple repository API (PEP 503, 691, 700, 714); legacy upload API: docs/facts.md
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from indexer.errors import CorruptObject, DigestMismatch, InvalidValue, Missing, StoreUnavailable, UpstreamUnavailable
+from indexer.errors import (
+    CorruptObject,
+    DigestMismatch,
+    InvalidValue,
+    Missing,
+    StoreUnavailable,
+    TooLarge,
+    UpstreamUnavailable,
+)
 from indexer.names import Filename, ProjectName, check_filename, file_key, normalize_name
-from indexer.root import put_root, root_key
-from indexer.simple import decompress
 from indexer.store import ObjectStore
 from pypi_lambda.auth import MAX_RECORD_BYTES, Authenticator, User, user_key
 from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import IMMUTABLE, Delivery
 from pypi_lambda.http import (
+    NO_SNIFFING,
+    PLAIN_TEXT,
     BadGateway,
     BadRequest,
     Forbidden,
-    Format,
     MethodNotAllowed,
     NotFound,
     Request,
@@ -30,13 +38,14 @@ from pypi_lambda.http import (
     Response,
     Unauthorized,
     Unavailable,
-    accepts_gzip,
     negotiate,
-    not_modified,
     parse_basic,
+    without_body,
 )
 from pypi_lambda.index import Index, Page, ReadAhead, Standing, View
 from pypi_lambda.mirror import Mirror, cache_key
+from pypi_lambda.page_delivery import PageDelivery, exceeds_limit
+from pypi_lambda.percent import quote_path, quote_query
 
 if TYPE_CHECKING:
     from pypi_lambda.upload import Publisher
@@ -76,7 +85,7 @@ class App:
         self._mirror = mirror
         self._make_publisher = make_publisher
         self._delivery = delivery
-        self._copies = copies
+        self._page_delivery = PageDelivery(store, copies)
         read = {"GET": self._root, "HEAD": self._root}
         # method by method for each shape of a path; `simple` stands for its aliases, `*` for one segment
         self._routes: dict[tuple[str, ...], dict[str, Callable[..., Response]]] = {
@@ -102,11 +111,11 @@ class App:
         except DigestMismatch as error:
             logger.error("%s %s: %s", request.method, request.path, error)
             response = BadGateway(str(error)).response()
-        except (StoreUnavailable, CorruptObject, Missing) as error:
+        except (StoreUnavailable, CorruptObject, Missing, TooLarge) as error:
             logger.error("%s %s: %s", request.method, request.path, error)
             message = "the index's store failed or holds damaged data; the log output says more"
             response = Unavailable(message, retry_after_seconds=RETRY_SECONDS).response()
-        return _without_body(response) if request.method == "HEAD" else response
+        return without_body(response) if request.method == "HEAD" else response
 
     def _respond(self, request: Request) -> Response:
         segments = tuple(segment for segment in request.path.split("/") if segment)
@@ -127,11 +136,19 @@ class App:
     def _authenticate(self, request: Request) -> User:
         return self._read(request)[0]
 
+    def _understood(self, request: Request, *parsers: Callable[[], Any]) -> Sequence[Any]:
+        """Return what a request means; one that means nothing is refused only to those who may ask."""
+        try:
+            return [parse() for parse in parsers]
+        except RequestError:
+            self._authenticate(request)
+            raise
+
     def _read(self, request: Request, *calls: Callable[[], Any]) -> tuple[User, View, Sequence[Any]]:
         """Authenticate, bring the view up to date, and make the calls, all in one round trip.
 
         Raises:
-            Unauthorized: whatever else went wrong.
+            Unauthorized: the credentials are missing or wrong.
         """
         credentials = parse_basic(request.headers.get("authorization"))
         if credentials is None:
@@ -147,7 +164,7 @@ class App:
         return user, self._index.follow(view, event), results
 
     def _health(self, request: Request) -> Response:
-        return Response(status=200, headers=(("Content-Type", "text/plain; charset=utf-8"),), body=b"ok\n")
+        return _send_text("ok")
 
     def _home(self, request: Request) -> Response:
         self._authenticate(request)
@@ -157,52 +174,34 @@ class App:
         user = self._authenticate(request)
         if not user.upload:
             raise Forbidden(f"{user.username!r} may read but not upload; ask the administrator for the upload role")
-        message = self._make_publisher().receive(request, user)
-        return Response(
-            status=200, headers=(("Content-Type", "text/plain; charset=utf-8"),), body=f"{message}\n".encode()
-        )
+        return _send_text(self._make_publisher().receive(request, user))
 
     def _root(self, request: Request) -> Response:
-        page_format = negotiate(request.headers.get("accept"))
+        (page_format,) = self._understood(request, lambda: negotiate(request.headers.get("accept")))
         _, view, _ = self._read(request)
         if not request.path.endswith("/"):
             return _redirect(request, "/simple/")
-        extension = "html" if page_format.is_html else "json"
-        key = root_key(view.current, extension)
-        stat = self._store.stat(key) or self._store.stat(put_root(self._store, view.current, extension))
-        if stat is None:
-            raise StoreUnavailable(key, "the root listing is gone right after it was written")
-        etag = 'W/"{}"'.format(stat.etag.strip('"'))
-        headers = _page_headers(page_format, etag)
-        if not_modified(request.headers.get("if-none-match"), etag):
-            return Response(status=304, headers=headers)
-        chunks = self._store.read(stat.key)
-        if _exceeds_limit(request, stat.size):
-            return self._copies.redirect_to_root(
-                request, key.removesuffix(f".{extension}.gz"), _inflated(chunks), page_format
-            )
-        if accepts_gzip(request.headers.get("accept-encoding")):
-            length = ("Content-Length", str(stat.size))
-            return Response(status=200, headers=(*headers, ("Content-Encoding", "gzip"), length), body=chunks)
-        return Response(status=200, headers=headers, body=_inflated(chunks))
+        return self._page_delivery.send_root(request, view.current, page_format)
 
     def _project(self, request: Request, raw: str) -> Response:
-        page_format = negotiate(request.headers.get("accept"))
-        name = _project_name(raw)
+        name, page_format = self._understood(
+            request, lambda: _project_name(raw), lambda: negotiate(request.headers.get("accept"))
+        )
         if name != raw or not request.path.endswith("/"):
             self._authenticate(request)
             return _redirect(request, f"/simple/{name}/")
         extension = "html" if page_format.is_html else "json"
         before = self._index.view
         private = before.standing(name) is Standing.PRIVATE
-        keys = [self._index.find_page_key(before, name, extension)] if private else self._mirror.keys_to_read(name)
+        keys = (
+            [self._index.find_page_key(before, name, extension)] if private else self._mirror.pages.keys_to_read(name)
+        )
         wanted = [key for key in keys if key is not None]
         _, view, read = self._read(request, *(self._finder(key) for key in wanted))
         ahead = {key: ReadAhead(key=key, stored=stored) for key, stored in zip(wanted, read, strict=True)}
         page = self._page(view, name, extension, ahead)
-        if request.method == "GET" and _exceeds_limit(request, self._sent_size(request, page)):
-            return self._copies.redirect_to_page(request, name, self._page(view, name, "json", ahead), page_format)
-        return self._send_page(request, page, page_format)
+        get_json = partial(self._page, view, name, "json", ahead)
+        return self._page_delivery.send_project(request, name, page, page_format, get_json)
 
     def _finder(self, key: str) -> Callable[[], Any]:
         return lambda: self._store.find(key)
@@ -211,33 +210,16 @@ class App:
         standing = view.standing(name)
         if standing is Standing.PRIVATE:
             return self._index.page(view, name, extension, next(iter(ahead.values()), None))
-        page = self._mirror.find_page(name, extension, ahead) if standing is Standing.UPSTREAM else None
+        page = self._mirror.pages.find_page(name, extension, ahead) if standing is Standing.UPSTREAM else None
         if page is None:
             raise NotFound(f"there is no project {name!r}")
         return page
-
-    def _sent_size(self, request: Request, page: Page) -> int:
-        if request.response_limit is None or accepts_gzip(request.headers.get("accept-encoding")):
-            return len(page.body)
-        return len(decompress("a page", page.body))
-
-    def _send_page(self, request: Request, page: Page, page_format: Format) -> Response:
-        headers = _page_headers(page_format, page.etag)
-        if not_modified(request.headers.get("if-none-match"), page.etag):
-            return Response(status=304, headers=headers)
-        body = page.body
-        if accepts_gzip(request.headers.get("accept-encoding")):
-            headers = (*headers, ("Content-Encoding", "gzip"))
-        else:
-            body = decompress("a page", body)
-        return Response(status=200, headers=(*headers, ("Content-Length", str(len(body)))), body=body)
 
     def _file(self, request: Request, raw: str, raw_filename: str) -> Response:
         if request.path.endswith("/"):
             self._authenticate(request)
             raise NotFound(f"a file's address has no slash at its end: {request.path[:200]!r}")
-        name = _project_name(raw)
-        filename = _filename(raw_filename)
+        name, filename = self._understood(request, lambda: _project_name(raw), lambda: _filename(raw_filename))
         if name != raw:
             self._authenticate(request)
             return _redirect(request, f"/simple/{name}/{filename}")
@@ -276,14 +258,14 @@ class App:
         return self._send_metadata(request, key, metadata)
 
     def _send_metadata(self, request: Request, key: str, body: bytes) -> Response:
-        if _exceeds_limit(request, len(body)):
+        if exceeds_limit(request, len(body)):
             return self._delivery.send(request, key)
-        headers = (("Content-Type", "text/plain; charset=utf-8"), IMMUTABLE, ("X-Content-Type-Options", "nosniff"))
+        headers = (PLAIN_TEXT, IMMUTABLE, NO_SNIFFING)
         return Response(status=200, headers=(*headers, ("Content-Length", str(len(body)))), body=body)
 
 
-def _exceeds_limit(request: Request, size: int) -> bool:
-    return request.response_limit is not None and size > request.response_limit
+def _send_text(text: str) -> Response:
+    return Response(status=200, headers=(PLAIN_TEXT, NO_SNIFFING), body=f"{text}\n".encode())
 
 
 def _checked_metadata(key: str, body: bytes | None, expected: str) -> bytes:
@@ -310,44 +292,7 @@ def _filename(raw: str) -> Filename:
         raise NotFound(str(error)) from None
 
 
-def _page_headers(page_format: Format, etag: str) -> tuple[tuple[str, str], ...]:
-    return (
-        ("Content-Type", page_format.content_type),
-        ("ETag", etag),
-        ("Vary", "Accept, Accept-Encoding"),
-        ("Cache-Control", "private, max-age=0"),
-        ("X-Content-Type-Options", "nosniff"),
-    )
-
-
 def _redirect(request: Request, path: str) -> Response:
-    query = f"?{request.query}" if request.query else ""
-    return Response(status=301, headers=(("Location", f"{_quoted(request.base_path + path)}{query}"),))
-
-
-def _quoted(path: str) -> str:
-    """Percent-encode what may not stand in a Location; names and file names bring only `+` and `!` worth it."""
-    safe = "-._~/"
-    return "".join(
-        char if char.isascii() and (char.isalnum() or char in safe) else "".join(f"%{b:02X}" for b in char.encode())
-        for char in path
-    )
-
-
-def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    import zlib
-
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    for chunk in chunks:
-        yield unpacker.decompress(chunk)
-    yield unpacker.flush()
-
-
-def _without_body(response: Response) -> Response:
-    body = response.body
-    close = getattr(body, "close", None)
-    if close is not None:
-        close()
-    names = {name.lower() for name, _ in response.headers}
-    length = () if "content-length" in names or not isinstance(body, bytes) else (("Content-Length", str(len(body))),)
-    return Response(status=response.status, headers=(*response.headers, *length))
+    # Encoded whatever the front door did: no header begins in what a client sent.
+    query = f"?{quote_query(request.query)}" if request.query else ""
+    return Response(status=301, headers=(("Location", f"{quote_path(request.base_path + path)}{query}"),))

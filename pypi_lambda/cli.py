@@ -10,12 +10,15 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import wraps
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
 from indexer.errors import IndexerError, InvalidValue
 from indexer.rebuild import load_snapshot, rebuild
+from indexer.root import repair_root
 from indexer.store import ObjectStore, check_store, open_store
 from pypi_lambda import __version__
 from pypi_lambda.admin import Users, add_first_user
@@ -28,7 +31,7 @@ FIRST_USER = "admin"
 REINDEX_EVERY = timedelta(hours=1)
 PARENT_CHECK_SECONDS = 5.0  # how soon a background reindexer notices that its server is gone
 
-_THIS_PROGRAM = (sys.executable, "-m", "pypi_lambda.cli")
+_THIS_PROGRAM = (sys.executable, "-P", "-m", "pypi_lambda.cli")  # -P: import nothing from the working directory
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +54,12 @@ def _upstream_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return option(command)
 
 
+class _WrongInput(click.ClickException):
+    """One sentence, without the lines on usage that click puts before its own: settings are not only given here."""
+
+    exit_code = 2
+
+
 def _reporting(command: Callable[..., None]) -> Callable[..., None]:
     """Turn faults into one sentence on standard error and an exit code: 2 for wrong input, 1 for the rest."""
 
@@ -59,7 +68,7 @@ def _reporting(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except InvalidValue as error:
-            raise click.UsageError(str(error)) from None
+            raise _WrongInput(str(error)) from None
         except IndexerError as error:
             raise click.ClickException(str(error)) from None
 
@@ -87,8 +96,9 @@ def serve(bucket: str | None, upstream: str | None, host: str, port: int, worker
     """
     settings = _settings(bucket, upstream)
     url = f"http://{_url_host(host)}:{port}{settings.api_gateway_base_path}"
-    from pypi_lambda.server import serve_forever
+    from pypi_lambda.server import check_free, serve_forever
 
+    check_free(host, port)  # before a password is made that is shown only once
     # Workers may be forks of this process, and a store's client does not survive being forked: so this one opens none.
     if code := subprocess.run([*_THIS_PROGRAM, "set-up", url], check=False).returncode:  # noqa: S603
         raise SystemExit(code)
@@ -108,7 +118,7 @@ def set_up(url: str) -> None:
     settings = _settings(None, None)
     store = _open(settings)
     check_store(store, new_id())
-    password = secrets.token_urlsafe(24)
+    password = _new_password()
     users = Users(store, now=utc_now, new_id=new_id, by="serve")
     if add_first_user(users, store, FIRST_USER, password):
         click.echo(_welcome(url, FIRST_USER, password))
@@ -127,7 +137,7 @@ This index has no users yet, so one was made that may upload. Its password is sh
 
 Install:
 
-    pip install --index-url {index} requests
+    pip install {_trust(url)}--index-url {index} requests
     uv pip install --index-url {index} requests
 
 Upload:
@@ -137,6 +147,16 @@ Upload:
 
 More users:  serverless-pypi user add NAME [--upload]
 """
+
+
+def _trust(url: str) -> str:
+    """Return the option without which pip ignores an index that is neither on this machine nor behind https."""
+    host = urlsplit(url).hostname or ""
+    try:
+        is_here = ip_address(host).is_loopback
+    except ValueError:
+        is_here = host == "localhost"
+    return "" if is_here else f"--trusted-host {host} "
 
 
 def _url_host(host: str) -> str:
@@ -161,12 +181,17 @@ def user_add(name: str, upload: bool, generate: bool, bucket: str | None) -> Non
 
     The password is asked for, or read from standard input when that is no terminal.
     """
-    password = secrets.token_urlsafe(24) if generate else _read_password()
+    password = _new_password() if generate else _read_password()
     _users(bucket).put(name, password, upload=upload)
     role = "read and upload" if upload else "read"
     click.echo(f"{name} may {role}.", err=True)
     if generate:
         click.echo(password)
+
+
+def _new_password() -> str:
+    # 128 bits as hex: pasted after `-p`, one that begins with `-`, as base64 may, would be taken for an option.
+    return secrets.token_hex(16)
 
 
 def _read_password() -> str:
@@ -239,8 +264,12 @@ def _due(settings: Settings, store: ObjectStore) -> datetime:
 
 def _reindex(settings: Settings, store: ObjectStore) -> bool:
     from indexer.reindex import reindex
+    from pypi_lambda.dropbox import take_all
     from pypi_lambda.progress import Progress
+    from pypi_lambda.service import make_service
 
+    for message in take_all(store, make_service(settings, store=store).make_publisher()):
+        click.echo(message, err=True)
     with Progress("reading the upstream's list of projects") as progress:
         done = reindex(
             store,
@@ -267,7 +296,10 @@ def _reindex(settings: Settings, store: ObjectStore) -> bool:
 def rebuild_command(from_zero: bool, bucket: str | None) -> None:
     """Bring the snapshot and the pages up to the end of the log."""
     settings = _settings(bucket, None)
-    done = rebuild(_open(settings), renderer_of(settings), from_zero=from_zero)
+    store = _open(settings)
+    done = rebuild(store, renderer_of(settings), from_zero=from_zero)
+    if from_zero:
+        repair_root(store, done.snapshot)
     what = f"wrote the pages of {done.pages:,} projects" if done.changed else "nothing was new"
     click.echo(f"event {done.snapshot.head.seq:,}: {what}", err=True)
 
@@ -288,7 +320,7 @@ def _settings(bucket: str | None, upstream: str | None) -> Settings:
 
 
 def _open(settings: Settings) -> ObjectStore:
-    return open_store(settings.bucket, settings.repo_base_prefix)
+    return open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from indexer.errors import Missing
 from indexer.store import ObjectStore, Stat
 from pypi_lambda.cache import Cache
-from pypi_lambda.http import NotFound, Request, Response, not_modified, parse_range
+from pypi_lambda.http import NO_SNIFFING, NotFound, Request, Response, not_modified, parse_range
 
 SIGNED_SECONDS = 900  # a slow client starts late; the download itself may take longer than that
 # The same URL for a while, so that pip, which caches by final URL, finds what it has; two thirds leave 5 minutes at
@@ -51,7 +51,7 @@ class Delivery:
         validators = (("ETag", etag), IMMUTABLE, ("Accept-Ranges", "bytes"))
         if not_modified(request.headers.get("if-none-match"), etag):
             return Response(status=304, headers=validators)
-        headers = (*validators, ("Content-Type", "application/octet-stream"), ("X-Content-Type-Options", "nosniff"))
+        headers = (*validators, ("Content-Type", "application/octet-stream"), NO_SNIFFING)
         if request.method == "HEAD":
             return Response(status=200, headers=(*headers, ("Content-Length", str(stat.size))))
         return self._send_bytes(request, stat, etag, headers)

@@ -8,11 +8,12 @@ import logging
 from collections.abc import Mapping
 
 from indexer.adopt import stored_sha256
+from indexer.digests import verified
 from indexer.distribution import check_distribution
-from indexer.errors import InvalidValue, Missing
+from indexer.errors import DigestMismatch, InvalidValue, Missing
 from indexer.names import check_filename
 from indexer.reader import open_object
-from indexer.store import ObjectStore, Stat
+from indexer.store import ObjectStore, Stat, is_key
 from pypi_lambda.http import RequestError
 from pypi_lambda.upload import Candidate, Publisher
 
@@ -31,18 +32,20 @@ def take(store: ObjectStore, publisher: Publisher, key: str) -> str | None:
     Returns:
         None when there was nothing to do.
     """
-    if key.endswith(REJECTED_SUFFIX):
+    if key.endswith(REJECTED_SUFFIX) or not is_key(key):  # the latter: folder markers and hidden files of S3 tools
         return None
     try:
         message = _publish(store, publisher, key)
     except (RequestError, InvalidValue) as error:
+        if store.stat(key) is None:  # taken by another while it was read here
+            return None
         logger.warning("%s is refused: %s", key, error)
         store.put(key + REJECTED_SUFFIX, f"{error}\n".encode(), content_type="text/plain; charset=utf-8")
         return f"{key} is refused: {error}"
-    except Missing:
+    except (Missing, DigestMismatch):  # taken, or replaced, by another while it was read here
         return None
-    store.delete(key)
     store.delete(key + REJECTED_SUFFIX)
+    store.delete(key)  # last, so that whoever comes after a crash finds it and goes on from here
     return message
 
 
@@ -55,7 +58,8 @@ def take_all(store: ObjectStore, publisher: Publisher) -> list[str]:
 
 def _is_refused(stat: Stat, stats: Mapping[str, Stat]) -> bool:
     refusal = stats.get(stat.key + REJECTED_SUFFIX)
-    return refusal is not None and refusal.modified >= stat.modified
+    # S3 tells whole seconds: where they are the same, a second look settles it.
+    return refusal is not None and refusal.modified > stat.modified
 
 
 def _publish(store: ObjectStore, publisher: Publisher, key: str) -> str:
@@ -64,11 +68,13 @@ def _publish(store: ObjectStore, publisher: Publisher, key: str) -> str:
         raise Missing(key)
     filename = check_filename(key.rpartition("/")[2])
     found = check_distribution(open_object(store, key, stat.size), filename)
+    sha256 = stored_sha256(store, key)
     candidate = Candidate(
         filename=filename,
         found=found,
         size=stat.size,
-        sha256=stored_sha256(store, key),
-        chunks=lambda: store.read(key),
+        sha256=sha256,
+        # Verified, because what lies in the drop box may be replaced between one reading and the next.
+        chunks=lambda: verified(filename, store.read(key), hashes={"sha256": sha256}, size=stat.size),
     )
     return publisher.publish_checked(candidate, by="drop box")

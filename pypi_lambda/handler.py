@@ -11,24 +11,27 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, assert_never
 
 from indexer.claim import rebuild_up_to
-from indexer.errors import IndexerError
 from indexer.events import timestamp
 from indexer.rebuild import Rebuilt, rebuild
+from indexer.root import repair_root
 from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.commands import Command, PutUser, Rebuild, Reindex, RemoveUser, find_command
 from pypi_lambda.control import Control
-from pypi_lambda.gateways import FrontDoor, find_front_door, read_request, response_limit, write_response
+from pypi_lambda.gateways import FrontDoor, find_front_door, read_request, write_response
 from pypi_lambda.http import RequestError, Response
 from pypi_lambda.notifications import find_created
 from pypi_lambda.remote import RemoteRebuilds
 from pypi_lambda.service import Service, make_service, make_upstream, renderer_of
-from pypi_lambda.settings import Settings, read_settings
+from pypi_lambda.settings import Settings, load_environ, read_settings
 
-GATHER_SECONDS = 2.0  # a rebuild waits so long for more of a burst of uploads, which one rebuild then covers
+INTERNAL_ERROR = Response(
+    status=500,
+    headers=(("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")),
+    body=b"internal error; the log output has the traceback\n",
+)
 
 logger = logging.getLogger(__name__)
 
@@ -68,16 +71,12 @@ class Function:
     def _answer(self, door: FrontDoor, event: Any) -> object:
         try:
             request = read_request(door, event, base_path=self._settings.api_gateway_base_path)
-            response = self._service.app(replace(request, response_limit=response_limit(door)))
+            return write_response(door, self._service.app(request))
         except RequestError as error:
             response = error.response()
         except Exception:
             logger.exception("a request failed")
-            response = Response(
-                status=500,
-                headers=(("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")),
-                body=b"internal error; the log output has the traceback\n",
-            )
+            response = INTERNAL_ERROR
         return write_response(door, response)
 
     def _take(self, created: tuple[str, ...]) -> object:
@@ -131,8 +130,8 @@ class Function:
         store, renderer = self._service.store, renderer_of(self._settings)
         if command.seq is None:
             done = rebuild(store, renderer, from_zero=True)
+            repair_root(store, done.snapshot)
         else:
-            self._sleep(GATHER_SECONDS)
             done = rebuild_up_to(store, renderer, command.seq, now=utc_now, sleep=self._sleep)
         self._after(done)
         return {"seq": done.snapshot.head.seq, "changed": done.changed, "pages": done.pages}
@@ -153,7 +152,7 @@ def _bucket(settings: Settings) -> str:
 
 
 def _initialise() -> Function:
-    settings = read_settings(os.environ)
+    settings = read_settings(load_environ(os.environ))
     logging.getLogger().setLevel(settings.logging_level)
     control = Control(os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""), sleep=time.sleep)
     service = make_service(settings, rebuilds=RemoteRebuilds(control, clock=time.monotonic))

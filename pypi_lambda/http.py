@@ -9,7 +9,7 @@ RFC 9110 (Accept 12.5.1, Accept-Encoding 12.5.3, If-None-Match 13.1.2, Range 14.
 import binascii
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from typing import ClassVar, Protocol
@@ -19,6 +19,9 @@ from indexer.errors import IndexerError
 MAX_HEADER_LENGTH = 8_192  # of one value; API Gateway passes 10,240 bytes of headers in all, and the longest tokens in
 # use as passwords are about 2.5 KB
 MAX_PATH_LENGTH = 2_048  # a base path and two names of at most 240 characters, with room
+
+PLAIN_TEXT = ("Content-Type", "text/plain; charset=utf-8")
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")  # whatever a browser makes of the bytes
 
 REASONS: Mapping[int, str] = {
     200: "OK",
@@ -89,6 +92,20 @@ class Response:
     body: bytes | Iterator[bytes] = b""
 
 
+def without_body(response: Response) -> Response:
+    """Return the response as HEAD has it: the headers, the length among them where it is known, and no body."""
+    body = response.body
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+    if not isinstance(body, bytes):
+        return replace(response, body=iter(()))  # of a length that is not known: no bytes would be one of 0
+    names = {name.lower() for name, _ in response.headers}
+    known = response.status == 304 or "content-length" in names
+    length = () if known else (("Content-Length", str(len(body))),)
+    return replace(response, headers=(*response.headers, *length), body=b"")
+
+
 class RequestError(IndexerError):
     """A request that gets an error for an answer.
 
@@ -110,8 +127,8 @@ class RequestError(IndexerError):
         return Response(
             status=self.status,
             headers=(
-                ("Content-Type", "text/plain; charset=utf-8"),
-                ("X-Content-Type-Options", "nosniff"),
+                PLAIN_TEXT,
+                NO_SNIFFING,
                 *self.headers,
             ),
             body=body,
@@ -193,6 +210,12 @@ class RangeNotSatisfiable(RequestError):
 
     def __init__(self, *, size: int) -> None:
         super().__init__(f"the file has only {size:,} bytes", headers=(("Content-Range", f"bytes */{size}"),))
+
+
+class InternalError(RequestError):
+    """This program has a bug."""
+
+    status = 500
 
 
 class BadGateway(RequestError):

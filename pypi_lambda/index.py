@@ -124,10 +124,10 @@ class Index:
         self._clock = clock
         self._request_repair = request_repair
         self._lock = Lock()
-        self._checked_at = clock()
+        self._checked_at = clock()  # when the present view, or one before it, was known to be at the log's end
         self._pages: Cache[tuple[ProjectName, int, str], Page] = Cache(PAGE_CACHE_BYTES)
         self._projects: Cache[tuple[ProjectName, int], Project] = Cache(PROJECT_CACHE_FILES)
-        self._view = self._load()
+        self._view = self._load()[0]
 
     @property
     def view(self) -> View:
@@ -136,25 +136,25 @@ class Index:
 
     def reload(self) -> View:
         """Start afresh from the stored snapshot, as after a rebuild; return the view at the end of the log."""
-        return self._adopt(self._load())
+        return self._adopt(*self._load())
 
-    def _load(self) -> View:
+    def _load(self) -> tuple[View, float]:
+        """Return the view at the end of the log, and since when it is known to be that."""
         checked_at = self._clock()
         snapshot = load_snapshot(self._store, self._renderer).snapshot
         view = View(base=snapshot, current=snapshot, tail={})
         events = list(self._log.read_after(snapshot.head))
         if events:
             view = self._with_filter(view, view.advanced(events))
-        self._checked_at = checked_at
-        return view
+        return view, checked_at
 
     def next_event(self, view: View) -> Event | None:
         """Return the event after the view, if any: the one question that makes an answer current.
 
         Without asking, when the view was checked no longer ago than the permitted staleness.
         """
-        asked_at = self._clock()
-        if asked_at - self._checked_at < self._max_staleness_seconds:
+        asked_at, checked_at = self._clock(), self._checked_at
+        if view is self._view and asked_at - checked_at < self._max_staleness_seconds:
             return None
         event = self._log.find_next(view.current.head)
         if event is None:
@@ -167,21 +167,22 @@ class Index:
             return view
         asked_at = self._clock()
         advanced = view.advanced([event, *self._log.read_after(head_of(event))])
-        self._checked_at = asked_at
         if view.tail_length // RELOAD_EVENTS < advanced.tail_length // RELOAD_EVENTS:
-            return self._adopt(self._load())
-        return self._adopt(self._with_filter(view, advanced))
+            return self._adopt(*self._load())
+        return self._adopt(self._with_filter(view, advanced), asked_at)
 
     def refresh(self) -> View:
         """Return the view at the end of the log."""
         view = self._view
         return self.follow(view, self._log.find_next(view.current.head))
 
-    def _adopt(self, view: View) -> View:
+    def _adopt(self, view: View, checked_at: float) -> View:
         with self._lock:
             ahead = view.current.head.seq - self._view.current.head.seq
             if ahead > 0 or (ahead == 0 and view.tail_length < self._view.tail_length):
                 self._view = view
+            # After the view, and never before it: else a view from long ago would count as just checked.
+            self._checked_at = max(self._checked_at, checked_at)
         return view
 
     def _with_filter(self, before: View, view: View) -> View:

@@ -6,12 +6,13 @@ client is told to come back, and finds it done, or waits for the rest of it.
 
 import logging
 from collections.abc import Callable
-from threading import Event, Lock, Thread
+from threading import BoundedSemaphore, Event, Lock, Thread
 
 from indexer.errors import IndexerError, UpstreamUnavailable
 
 WAIT_SECONDS = 10.0  # pip and poetry stop reading after 15 s, uv after 30
 RETRY_AFTER_SECONDS = 5
+MAX_AT_ONCE = 16  # on its way into a bucket a file holds up to 50 MB; the next ones wait for their turn
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class Ingestions:
         self._wait_seconds = wait_seconds
         self._runs: dict[str, _Run] = {}
         self._lock = Lock()
+        self._turns = BoundedSemaphore(MAX_AT_ONCE)
 
     def run(self, key: str, work: Callable[[], None]) -> None:
         """Do the work, or join whoever does it already; return when it is done.
@@ -44,8 +46,9 @@ class Ingestions:
         with self._lock:
             run = self._runs.get(key)
             if run is None:
-                run = self._runs[key] = _Run()
+                run = _Run()
                 Thread(target=self._work, args=(key, run, work), name=f"ingest {key}", daemon=True).start()
+                self._runs[key] = run
         if not run.done.wait(self._wait_seconds):
             raise UpstreamUnavailable(
                 f"{key.rpartition('/')[2]} is still arriving; try again", retry_after_seconds=RETRY_AFTER_SECONDS
@@ -55,7 +58,8 @@ class Ingestions:
 
     def _work(self, key: str, run: _Run, work: Callable[[], None]) -> None:
         try:
-            work()
+            with self._turns:
+                work()
         except IndexerError as fault:
             logger.warning("%s: %s", key, fault)
             run.fault = fault

@@ -47,8 +47,9 @@ class Rebuilder:
             self._wanted = True
             self._repair = self._repair or repair
             if self._thread is None:
-                self._thread = Thread(target=self._run, name="rebuild", daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._run, name="rebuild", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         while True:

@@ -4,6 +4,7 @@ docs/servers.md.
 The application is made in the worker processes. They may be forks, so the process that calls this has opened no store.
 """
 
+import os
 import socket
 
 from granian import Granian
@@ -18,12 +19,7 @@ STOP_SECONDS = 30  # without it a stalled client would keep SIGTERM waiting for 
 
 
 def serve_forever(*, host: str, port: int, workers: int) -> None:
-    """Serve the application that the environment variables describe, until SIGINT or SIGTERM.
-
-    Raises:
-        InvalidValue: the address cannot be listened on, or somebody listens there already.
-    """
-    _check_free(host, port)
+    """Serve the application that the environment variables describe, until SIGINT or SIGTERM. `check_free` first."""
     server = Granian(
         "serverless-pypi",
         address=host,
@@ -40,12 +36,17 @@ def serve_forever(*, host: str, port: int, workers: int) -> None:
     server.serve(target_loader=create, wrap_loader=False)
 
 
-def _check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int) -> None:
+    """Make sure that the address can be listened on and that nobody does.
+
+    Raises:
+        InvalidValue: it cannot, or somebody does.
+    """
     # Workers share their port, so a second server on it would start without an error and take half of the requests.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        raise InvalidValue(
-            "address", f"{host}:{port}", f"it cannot be listened on: {error.strerror or error}"
-        ) from None
+        # The strerror of `create_server` says the address once more.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise InvalidValue("address", f"{host}:{port}", f"it cannot be listened on: {reason}") from None

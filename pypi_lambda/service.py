@@ -18,8 +18,9 @@ from pypi_lambda.delivery import Delivery
 from pypi_lambda.index import Index
 from pypi_lambda.ingestion import Ingestions
 from pypi_lambda.mirror import Mirror
+from pypi_lambda.mirrored_pages import MirroredPages
 from pypi_lambda.rebuilder import Rebuilder
-from pypi_lambda.settings import Settings
+from pypi_lambda.settings import Settings, default_upstream
 
 if TYPE_CHECKING:
     from indexer.upstream import Upstream
@@ -46,7 +47,7 @@ def make_upstream(settings: Settings) -> "Upstream":
     """Return the client of the upstream."""
     from indexer.upstream import Upstream
 
-    return Upstream(settings.upstream_index_url, user_agent=f"serverless-pypi/{__version__}")
+    return Upstream(settings.upstream_index_url or default_upstream(), user_agent=f"serverless-pypi/{__version__}")
 
 
 def configure_logging(settings: Settings) -> None:
@@ -71,7 +72,7 @@ def make_service(settings: Settings, *, store: ObjectStore | None = None, rebuil
         store: in the place of the one that the settings name.
         rebuilds: in the place of rebuilds in the background of this process.
     """
-    store = store or open_store(settings.bucket, settings.repo_base_prefix)
+    store = store or open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
     renderer = renderer_of(settings)
     rebuilder = Rebuilder(store, renderer)
     rebuilds = rebuilds or rebuilder
@@ -83,19 +84,13 @@ def make_service(settings: Settings, *, store: ObjectStore | None = None, rebuil
         request_repair=rebuilds.request_repair,
     )
     rebuilder.on_rebuilt = index.reload
-    mirror = Mirror(
-        store,
-        renderer,
-        make_upstream=lambda: make_upstream(settings),
-        now=utc_now,
-        ingestions=Ingestions(),
-    )
+    pages = MirroredPages(store, renderer, make_upstream=lambda: make_upstream(settings), now=utc_now)
     make_publisher = partial(_make_publisher, store, index, rebuilds)
     app = App(
         store,
         index=index,
         authenticator=Authenticator(),
-        mirror=mirror,
+        mirror=Mirror(store, pages, ingestions=Ingestions()),
         make_publisher=make_publisher,
         delivery=Delivery(store, clock=time.monotonic),
         copies=Copies(store),

@@ -1,15 +1,17 @@
 """The settings: environment variables, read in this one place, once, by an entry point.
 
+A function at the edge has no environment, so settings can be baked into its zip; environment variables win over those.
 A setting is a promise; what nobody needs to turn is a constant beside its use.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from pathlib import Path
+from typing import Any
 
 from indexer.errors import InvalidValue
 
-T = TypeVar("T")
+BAKED = Path(__file__).with_name("baked_settings.json")  # written by `setup.py ldist`, absent from the sources
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_MAX_STALENESS_SECONDS = 86_400.0
@@ -21,8 +23,10 @@ class Settings:
 
     Attributes:
         bucket: as `indexer.store.open_store` takes it.
+        bucket_region: where the bucket is, or "" when it is where the code runs; a function at the edge runs anywhere.
         repo_base_prefix: the folder in the bucket below which everything lies, or "".
-        upstream_index_url: ends in `/`; may carry credentials, so it is kept out of `repr`.
+        upstream_index_url: ends in `/`, or "" for the public index, whose URL is slow to look up; may carry
+            credentials, so it is kept out of `repr`.
         logging_level: a level's name.
         api_gateway_base_path: "" or `/path` without a slash at its end.
         hash_dist_info_metadata: whether `dist-info-metadata` carries the digest too.
@@ -30,12 +34,43 @@ class Settings:
     """
 
     bucket: str
+    bucket_region: str = ""
     repo_base_prefix: str = ""
-    upstream_index_url: str = field(repr=False)
+    upstream_index_url: str = field(default="", repr=False)
     logging_level: str = "INFO"
     api_gateway_base_path: str = ""
     hash_dist_info_metadata: bool = False
     max_staleness_seconds: float = 0.0
+
+
+def load_environ(environ: Mapping[str, str], baked: Path = BAKED) -> Mapping[str, str]:
+    """Return the environment variables with the baked settings behind them; an empty variable counts as none.
+
+    Raises:
+        InvalidValue: the file of baked settings is damaged.
+    """
+    try:
+        text = baked.read_bytes()
+    except FileNotFoundError:
+        return environ
+    return {**decode_baked(text), **{name: value for name, value in environ.items() if value.strip()}}
+
+
+def decode_baked(body: bytes) -> Mapping[str, str]:
+    """Return the settings in the file of baked settings.
+
+    Raises:
+        InvalidValue: it is something else than a JSON object of texts.
+    """
+    import orjson
+
+    try:
+        values = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        values = None
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        raise InvalidValue(BAKED.name, "(not shown)", "what `setup.py ldist --settings` writes")
+    return values
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -44,20 +79,22 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         InvalidValue: one of them is not what it accepts; the error names the variable, the value and what is accepted.
     """
+    if not environ.get("BUCKET", "").strip():
+        _bucket("BUCKET", "")
+    given = {name: environ[name].strip() for name in SETTINGS if environ.get(name, "").strip()}
+    values: dict[str, Any] = {name.lower(): SETTINGS[name](name, text) for name, text in given.items()}
+    return Settings(**values)
 
-    def setting(name: str, parse: Callable[[str, str], T], default: T) -> T:
-        text = environ.get(name, "").strip()
-        return parse(name, text) if text else default
 
-    return Settings(
-        bucket=setting("BUCKET", _bucket, "") or _bucket("BUCKET", ""),
-        repo_base_prefix=setting("REPO_BASE_PREFIX", _prefix, ""),
-        upstream_index_url=setting("UPSTREAM_INDEX_URL", _index_url, "") or default_upstream(),
-        logging_level=setting("LOGGING_LEVEL", _level, "INFO"),
-        api_gateway_base_path=setting("API_GATEWAY_BASE_PATH", _base_path, ""),
-        hash_dist_info_metadata=setting("HASH_DIST_INFO_METADATA", _flag, False),
-        max_staleness_seconds=setting("MAX_STALENESS_SECONDS", _seconds, 0.0),
-    )
+def check_setting(name: str, text: str) -> None:
+    """Make sure that a setting of this name exists and accepts this value.
+
+    Raises:
+        InvalidValue: it does not.
+    """
+    if name not in SETTINGS:
+        raise InvalidValue("setting", name, f"one of {', '.join(SETTINGS)}")
+    SETTINGS[name](name, text)
 
 
 def default_upstream() -> str:
@@ -76,6 +113,12 @@ def _bucket(name: str, text: str) -> str:
     return text
 
 
+def _region(name: str, text: str) -> str:
+    if not all(part.isalnum() and part.isascii() and part == part.lower() for part in text.split("-")):
+        raise InvalidValue(name, text, "the name of an AWS region, such as 'eu-west-1'")
+    return text
+
+
 def _prefix(name: str, text: str) -> str:
     segments = text.strip("/").split("/")
     if any(not segment or segment.startswith(".") for segment in segments) or not text.isprintable():
@@ -84,17 +127,9 @@ def _prefix(name: str, text: str) -> str:
 
 
 def _index_url(name: str, text: str) -> str:
-    from urllib.parse import urlsplit
+    from indexer.url import parse_index_url
 
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment
-        port_is_a_number = parts.port != 0
-    except ValueError:
-        valid = port_is_a_number = False
-    if not (valid and port_is_a_number and text.isprintable() and " " not in text):
-        # The value may hold a password, so here, and only here, it is not shown.
-        raise InvalidValue(name, "(not shown)", "an http or https URL of a simple index, without query or fragment")
+    parse_index_url(text, source=name)
     return text.rstrip("/") + "/"
 
 
@@ -126,3 +161,16 @@ def _seconds(name: str, text: str) -> float:
     if not 0 <= seconds <= MAX_MAX_STALENESS_SECONDS:
         raise InvalidValue(name, text, f"a number of seconds from 0 to {MAX_MAX_STALENESS_SECONDS:,.0f}")
     return seconds
+
+
+# A setting's name in lower case is its attribute's.
+SETTINGS: Mapping[str, Callable[[str, str], object]] = {
+    "BUCKET": _bucket,
+    "BUCKET_REGION": _region,
+    "REPO_BASE_PREFIX": _prefix,
+    "UPSTREAM_INDEX_URL": _index_url,
+    "LOGGING_LEVEL": _level,
+    "API_GATEWAY_BASE_PATH": _base_path,
+    "HASH_DIST_INFO_METADATA": _flag,
+    "MAX_STALENESS_SECONDS": _seconds,
+}

@@ -138,7 +138,10 @@ class Publisher:
             logger.info("%s was published before, with the same content", candidate.filename)
             return f"{candidate.filename} is published"
         logger.info("%s published %s of %s", by, candidate.filename, candidate.project)
-        self._request_rebuild(event.seq)
+        try:
+            self._request_rebuild(event.seq)
+        except Exception:  # whatever it is, the file is published
+            logger.exception("no rebuild could be asked for; nothing depends on it")
         return f"{candidate.filename} is published"
 
     def _check_unpublished(self, candidate: Candidate) -> Head:

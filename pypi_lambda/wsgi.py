@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from indexer.errors import InvalidValue
-from pypi_lambda.http import REASONS, BadRequest, Request, RequestError, Response, decode_path
+from pypi_lambda.http import (
+    REASONS,
+    BadRequest,
+    InternalError,
+    Request,
+    RequestError,
+    Response,
+    decode_path,
+    without_body,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -26,10 +35,11 @@ def create() -> "WSGIApplication":
 
     try:
         settings = read_settings(os.environ)
+        configure_logging(settings)
+        service = make_service(settings)
     except InvalidValue as error:
         sys.exit(str(error))
-    configure_logging(settings)
-    return wsgi_application(make_service(settings).app, base_path=settings.api_gateway_base_path)
+    return wsgi_application(service.app, base_path=settings.api_gateway_base_path)
 
 
 def wsgi_application(app: Callable[[Request], Response], *, base_path: str = "") -> "WSGIApplication":
@@ -46,8 +56,8 @@ def wsgi_application(app: Callable[[Request], Response], *, base_path: str = "")
             response = error.response()
         except Exception:
             logger.exception("%s %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
-            response = Response(status=500, body=b"internal error; the log output has the traceback\n")
-        return _start(response, start_response)
+            response = InternalError("internal error; the log output has the traceback").response()
+        return _start(without_body(response) if environ["REQUEST_METHOD"] == "HEAD" else response, start_response)
 
     return application
 
@@ -100,7 +110,7 @@ def read_environ(environ: Mapping[str, Any], base_path: str) -> Request:
     return Request(
         method=environ["REQUEST_METHOD"],
         path=path if path.startswith("/") else f"/{path}",
-        query=quote(environ.get("QUERY_STRING", ""), safe="!$&'()*+,/:;=?@%-._~", encoding="latin-1"),
+        query=quote(environ.get("QUERY_STRING", ""), safe="!$&'()*+,/:;=?@%-._~", encoding="latin-1", errors="replace"),
         headers=headers,
         body=environ["wsgi.input"],
         content_length=_content_length(environ.get("CONTENT_LENGTH", "")),

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -31,18 +32,23 @@ from indexer.store import ObjectStore
 from indexer.upstream import Upstream
 from pypi_lambda.app import App
 from pypi_lambda.auth import Authenticator, UserRecord, encode_user, hash_password, user_key
+from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import Delivery
 from pypi_lambda.http import Request, Response
 from pypi_lambda.index import Index
 from pypi_lambda.ingestion import Ingestions
 from pypi_lambda.mirror import Mirror
+from pypi_lambda.mirrored_pages import MirroredPages
 from pypi_lambda.upload import Publisher
 from tests.distributions import Distribution
 
-AT = "2026-11-23T10:20:30.000040Z"
-NOW = datetime(2026, 11, 23, 10, 20, 30, 40, tzinfo=UTC)
+AT = "2024-11-23T10:20:30.000040Z"
+# Long ago, so that whatever a test stores is younger.
+NOW = datetime(2024, 11, 23, 10, 20, 30, 40, tzinfo=UTC)
 USERNAME = "uploader"
 PASSWORD = "a password, with: colons"
+# Where thousands of small files are written quickly: a folder in memory, where there is one. None is the usual place.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 NO_UPSTREAM = "http://127.0.0.1:9/simple/"  # the discard port, on which nothing listens
 
 HOSTILE_TEXTS = (
@@ -243,20 +249,17 @@ def make_app(
         request_repair=lambda: None,
     )
     publisher = Publisher(store, index, now=lambda: NOW, new_id=new_id or ids(), request_rebuild=request_rebuild)
-    mirror = Mirror(
-        store,
-        renderer,
-        make_upstream=lambda: Upstream(upstream, user_agent="tests"),
-        now=lambda: NOW,
-        ingestions=Ingestions(),
+    pages = MirroredPages(
+        store, renderer, make_upstream=lambda: Upstream(upstream, user_agent="tests"), now=lambda: NOW
     )
     return App(
         store,
         index=index,
         authenticator=_AUTHENTICATOR,
-        mirror=mirror,
+        mirror=Mirror(store, pages, ingestions=Ingestions()),
         make_publisher=lambda: publisher,
         delivery=Delivery(store, clock=clock),
+        copies=Copies(store),
     )
 
 

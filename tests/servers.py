@@ -80,7 +80,7 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     options = [f"-{name}.port={port}" for name, port in zip(services, ports, strict=False)]
     options += [f"-{name}.port.grpc={port}" for name, port in zip(services, ports[len(services) :], strict=True)]
     command = [
-        _program("weed"),
+        program("weed"),
         "mini",
         f"-dir={folder}",
         "-ip=127.0.0.1",
@@ -131,7 +131,7 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     (port,) = free_ports(1)
     server = S3Server(endpoint=f"http://127.0.0.1:{port}")
     command = [
-        _program("rclone"),
+        program("rclone"),
         "serve",
         "s3",
         f"--addr=127.0.0.1:{port}",
@@ -144,7 +144,7 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         yield server
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """Return the path of a program that a wheel put beside this Python, or that is on the PATH."""
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)

@@ -88,9 +88,9 @@ def test_round_trip(change: Change, seq: int, id: str, by: str) -> None:
 def test_stored_form() -> None:
     """The bytes of an event stay what they are: logs are kept for ever."""
     assert event_bytes(EXAMPLES["FileAdded"], seq=7, prev="00ff") == (
-        b'{"v":1,"seq":7,"id":"1d","prev":"00ff","at":"2026-11-23T10:20:30.000040Z","by":"me","kind":"FileAdded",'
+        b'{"v":1,"seq":7,"id":"1d","prev":"00ff","at":"2024-11-23T10:20:30.000040Z","by":"me","kind":"FileAdded",'
         b'"project":"demo","filename":"demo-1.0-py3-none-any.whl","version":"1.0","size":25,'
-        b'"sha256":"%s","upload_time":"2026-11-23T10:20:30.000040Z","requires_python":">=3.9","metadata_sha256":"%s"}'
+        b'"sha256":"%s","upload_time":"2024-11-23T10:20:30.000040Z","requires_python":">=3.9","metadata_sha256":"%s"}'
         % (sha256("demo-1.0-py3-none-any.whl").encode(), sha256("demo-1.0-py3-none-any.whl.metadata").encode())
     )
 

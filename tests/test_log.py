@@ -11,8 +11,8 @@ from threading import Barrier, Thread
 import orjson
 import pytest
 
-from indexer.errors import AlreadyExists, CorruptObject, StoreUnavailable
-from indexer.events import Event, UserPut
+from indexer.errors import AlreadyExists, CorruptObject, StoreUnavailable, TooLarge
+from indexer.events import Event, NamesReserved, UserPut
 from indexer.folder import FolderStore
 from indexer.log import MAX_EVENT_BYTES, ORIGIN, READ_AT_ONCE, STEPS_BEFORE_LISTING, Head, Log, head_of, log_key
 from indexer.store import ObjectStore, Stat
@@ -34,7 +34,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 for number in range(count):
     id = f"{name}-{number}"
-    log.append(ORIGIN, UserPut(username=id, upload=False), by=name, at="2026-11-23T10:20:30.000040Z", id=id)
+    log.append(ORIGIN, UserPut(username=id, upload=False), by=name, at="2024-11-23T10:20:30.000040Z", id=id)
 """
 
 
@@ -285,7 +285,24 @@ def test_huge_event_is_not_read(store: FolderStore) -> None:
     store.put(log_key(1), b" " * (MAX_EVENT_BYTES + 1))
     with pytest.raises(CorruptObject) as caught:
         read(store)
-    assert caught.value.key == log_key(1)
+    assert str(caught.value) == (
+        "corrupt object: no event has more than 262,144 bytes, at 'log/00000000000000000001.json'"
+    )
+
+
+def test_huge_event_is_not_written(store: FolderStore) -> None:
+    """An event that could not be read is not written: it would end the log for good."""
+    reserved = NamesReserved(patterns=("x" * MAX_EVENT_BYTES,))
+    with pytest.raises(TooLarge, match="an event is larger than 262,144 bytes"):
+        Log(store).append(ORIGIN, reserved, by="me", at=AT, id="1")
+    assert contents(store) == {}
+
+
+def test_unreadable_event_is_not_written(store: FolderStore) -> None:
+    """An event that no reader would accept is not written."""
+    with pytest.raises(CorruptObject, match="project 'Not_Normal' is not normalised"):
+        Log(store).append(ORIGIN, added("Not_Normal"), by="me", at=AT, id="1")
+    assert contents(store) == {}
 
 
 def test_what_is_no_event_is_passed_over(store: FolderStore) -> None:

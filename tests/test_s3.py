@@ -405,6 +405,17 @@ def test_open_store_on_a_bucket(
     assert S3Store("contract", prefix, environ=seaweedfs.environ).get("a").body == b"x"
 
 
+def test_open_store_in_another_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A region that is given wins over the one where the code runs, as a function at the edge needs it."""
+    environ = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1"}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    url = open_store("packages", "", region="eu-west-1").signed_url("a", seconds=60)
+    assert url is not None
+    assert url.startswith("https://s3.eu-west-1.amazonaws.com/packages/a?")
+    assert "%2Feu-west-1%2Fs3%2F" in url
+
+
 def test_bad_key_is_no_request(proxy: FaultProxy, behind: S3Store) -> None:
     """A key that is refused never reaches the server."""
     with pytest.raises(InvalidValue):

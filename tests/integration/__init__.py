@@ -1,0 +1,1 @@
+"""Real pip, uv and twine against the real server: the whole program, from outside."""

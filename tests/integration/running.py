@@ -1,0 +1,303 @@
+"""The real server as a process of its own, and what a test does to it from outside."""
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from indexer.folder import FolderStore
+from indexer.s3 import S3Store
+from indexer.store import ObjectStore
+from tests.distributions import Distribution
+from tests.integration.processes import find_group
+from tests.servers import BUCKET, free_ports, program
+
+START_SECONDS = 60  # it takes half a second, on a machine that runs nothing else
+EVENTUALLY_SECONDS = 60
+# What the environment of whoever runs the tests says to the program or to its clients would decide what they show.
+_FOREIGN_PREFIXES = ("AWS_", "PIP_", "TWINE_", "UV_")
+_FOREIGN = frozenset(
+    {
+        "API_GATEWAY_BASE_PATH",
+        "BUCKET",
+        "HASH_DIST_INFO_METADATA",
+        "LOGGING_LEVEL",
+        "MAX_STALENESS_SECONDS",
+        "PYTHONWARNINGS",
+        "REPO_BASE_PREFIX",
+        "UPSTREAM_INDEX_URL",
+        "VIRTUAL_ENV",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A user of the index."""
+
+    name: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an index lies, as the environment variables that say so."""
+
+    environ: Mapping[str, str]
+
+    def open(self) -> ObjectStore:
+        """Open the store, beside the server's back."""
+        prefix = self.environ.get("REPO_BASE_PREFIX", "")
+        location = self.environ["BUCKET"]
+        if location.startswith("file://"):
+            return FolderStore(Path(location.removeprefix("file://"), prefix))
+        return S3Store(BUCKET, prefix, environ=self.environ)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A command that ended; `output` is what it printed, errors included."""
+
+    command: Sequence[str]
+    code: int
+    output: str
+
+    def succeeded(self) -> str:
+        """Return the output of a command that was to succeed."""
+        assert self.code == 0, f"{self.command} ended with {self.code}:\n{self.output}"
+        return self.output
+
+    def failed(self, code: int | None = None) -> str:
+        """Return the output of a command that was to fail, with this exit code if one is given."""
+        assert self.code != 0 if code is None else self.code == code, f"{self.command} {self.code}:\n{self.output}"
+        return self.output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A running server of the index at `place`; `url` has the base path and no slash at its end, `user` may upload."""
+
+    place: Place
+    url: str
+    user: User
+    process: "subprocess.Popen[bytes]"
+    output_file: Path
+    log_file: Path
+
+    @property
+    def output(self) -> str:
+        return self.output_file.read_text()
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    @property
+    def index(self) -> str:
+        """The index URL, with the user's credentials."""
+        return self.index_of(self.user)
+
+    def index_of(self, user: User) -> str:
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{user.name}:{user.password}@{rest}/simple/"
+
+    def get(self, path: str, **arguments: Any) -> requests.Response:
+        """GET as the user."""
+        return self.request("GET", path, user=self.user, **arguments)
+
+    def request(self, method: str, path: str, *, user: User | None, **arguments: Any) -> requests.Response:
+        """Send a request and follow redirects; `path` is below the base path."""
+        with requests.Session() as session:
+            session.trust_env = False
+            auth = (user.name, user.password) if user else None
+            return session.request(method, self.url + path, auth=auth, timeout=60, **arguments)
+
+    def get_page(self, name: str) -> dict[str, Any]:
+        """Return a project's page."""
+        response = self.get(f"/simple/{name}/", headers={"Accept": "application/vnd.pypi.simple.v1+json"})
+        assert response.status_code == 200, response.text
+        page: dict[str, Any] = response.json()
+        return page
+
+    def get_filenames(self, name: str) -> list[str]:
+        """Return the names of a project's files."""
+        return [file["filename"] for file in self.get_page(name)["files"]]
+
+    def upload(self, distribution: Distribution) -> requests.Response:
+        """Upload a file as a client does, but at once."""
+        form = {
+            ":action": "file_upload",
+            "protocol_version": "1",
+            "metadata_version": "2.1",
+            "name": distribution.project,
+            "version": distribution.filename.split("-")[1].removesuffix(".tar.gz"),
+            "filetype": "sdist" if distribution.filename.endswith(".tar.gz") else "bdist_wheel",
+            "sha256_digest": distribution.sha256,
+        }
+        files = {"content": (distribution.filename, distribution.content)}
+        return self.request("POST", "/", user=self.user, data=form, files=files)
+
+    def find_processes(self) -> dict[int, str]:
+        """Return the command lines of its processes, by id."""
+        return find_group(self.process.pid)
+
+    def find_workers(self) -> list[int]:
+        """Return the ids of the processes that answer."""
+        others = ("reindex", "resource_tracker")
+        return [
+            pid
+            for pid, arguments in self.find_processes().items()
+            if pid != self.process.pid and not any(other in arguments for other in others)
+        ]
+
+    def await_reindexed(self) -> None:
+        """Return when the upstream's list of projects has been read."""
+        eventually(lambda: "reindexed: " in self.log)
+
+    def kill(self) -> None:
+        """SIGKILL all of its processes at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def clean_environ(changes: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a process: this one's, without what would turn the program or its clients."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_FOREIGN_PREFIXES) and name not in _FOREIGN
+    }
+    return {**kept, **changes}
+
+
+def run(
+    command: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    cwd: Path | None = None,
+    input: str = "",
+) -> Finished:
+    """Run a command to its end."""
+    done = subprocess.run(
+        command,
+        env=clean_environ(environ),
+        cwd=cwd,
+        input=input,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return Finished(command=command, code=done.returncode, output=done.stdout)
+
+
+def run_command(place: Place, *arguments: str, input: str = "", **environ: str) -> Finished:
+    """Run `serverless-pypi` with these arguments on this index."""
+    return run([program("serverless-pypi"), *arguments], environ={**place.environ, **environ}, input=input)
+
+
+@contextmanager
+def serving(
+    place: Place,
+    logs: Path,
+    *,
+    upstream: str,
+    user: User | None = None,
+    options: Sequence[str] = (),
+    cwd: Path | None = None,
+    **environ: str,
+) -> Iterator[Server]:
+    """Run `serverless-pypi serve` while the block runs, then end it and make sure that it reported no bug.
+
+    Args:
+        logs: an existing folder for what it prints.
+        upstream: the URL of the upstream.
+        user: who it knows from an earlier start; without, the password that it prints is read.
+        options: more options of the command.
+        environ: more environment variables.
+    """
+    (port,) = free_ports(1)
+    folder = Path(tempfile.mkdtemp(dir=logs, prefix="serve-"))
+    command = [program("serverless-pypi"), "serve", f"--port={port}", *options]
+    with (folder / "output").open("wb") as output, (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=log,
+            cwd=cwd,
+            env=clean_environ({**place.environ, "UPSTREAM_INDEX_URL": upstream, **environ}),
+            start_new_session=True,  # so that its children can be ended with it
+        )
+        try:
+            url = f"http://127.0.0.1:{port}{environ.get('API_GATEWAY_BASE_PATH', '')}"
+            _await_answer(process, url, folder / "log")
+            server = Server(
+                place=place,
+                url=url,
+                user=user or _printed_user((folder / "output").read_text()),
+                process=process,
+                output_file=folder / "output",
+                log_file=folder / "log",
+            )
+            yield server
+        finally:
+            killed = _end(process)
+            # pytest shows this with a test that failed.
+            print((folder / "output").read_text(), (folder / "log").read_text())  # noqa: T201
+    assert killed or process.returncode == 0
+    assert "Traceback" not in server.log
+
+
+def _await_answer(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                assert session.get(f"{url}/health", timeout=START_SECONDS).text == "ok\n"
+        except requests.ConnectionError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the server did not start:\n{log.read_text()}")
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _printed_user(output: str) -> User:
+    found = re.search(r"^    username  (\S+)\n    password  (\S+)$", output, re.MULTILINE)
+    assert found is not None, output
+    return User(name=found[1], password=found[2])
+
+
+def _end(process: "subprocess.Popen[bytes]") -> bool:
+    """End a server; return whether a test had killed it before."""
+    if process.poll() is not None:
+        return True
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=40)
+    finally:
+        with suppress(ProcessLookupError):  # as it should be: nothing is left of it
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return False
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Return when the condition, on what another process does, is true."""
+    deadline = time.monotonic() + EVENTUALLY_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.02)

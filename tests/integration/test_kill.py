@@ -1,0 +1,80 @@
+"""SIGKILL of the whole server in the middle of uploads."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event, Lock
+
+import requests
+
+from indexer.log import ORIGIN, Log
+from tests.distributions import Distribution, make_wheel
+from tests.fake_upstream import FakeUpstream
+from tests.integration.running import Place, Server, serving
+
+UPLOADERS = 4
+ROUNDS = 2
+ACKNOWLEDGED_BEFORE_THE_KILL = 12
+
+
+def _wheels(round_number: int, uploader: int) -> list[Distribution]:
+    return [make_wheel(f"project-{uploader % 2}", f"{round_number}.{uploader}.{number}") for number in range(50)]
+
+
+def _upload_until_killed(
+    server: Server, wheels: list[list[Distribution]]
+) -> tuple[list[Distribution], list[Distribution]]:
+    """Upload side by side, kill the server in the midst, and return what was acknowledged, and what was cut off."""
+    acknowledged: list[Distribution] = []
+    cut_off: list[Distribution] = []
+    lock, enough = Lock(), Event()
+
+    def upload(mine: list[Distribution]) -> None:
+        for wheel in mine:
+            try:
+                assert server.upload(wheel).status_code == 200
+            except requests.ConnectionError:
+                with lock:
+                    cut_off.append(wheel)
+                return
+            with lock:
+                acknowledged.append(wheel)
+                if len(acknowledged) >= ACKNOWLEDGED_BEFORE_THE_KILL:
+                    enough.set()
+
+    with ThreadPoolExecutor(len(wheels)) as pool:
+        running = [pool.submit(upload, mine) for mine in wheels]
+        enough.wait(timeout=60)
+        server.kill()
+        for each in running:
+            each.result()
+    return acknowledged, cut_off
+
+
+def test_nothing_acknowledged_is_lost(place: Place, upstream: FakeUpstream, logs: Path) -> None:
+    """Killed amid uploads, the index has all that it acknowledged, and takes what was cut off when it is sent again."""
+    user = None
+    acknowledged: list[Distribution] = []
+    for round_number in range(ROUNDS):
+        with serving(place, logs, upstream=upstream.url, user=user, options=["--workers", "2"]) as server:
+            user = server.user
+            done, cut_off = _upload_until_killed(server, [_wheels(round_number, each) for each in range(UPLOADERS)])
+        assert len(cut_off) == UPLOADERS
+        acknowledged += done
+        with serving(place, logs, upstream=upstream.url, user=user) as server:
+            _check_present(server, acknowledged)
+            assert [server.upload(wheel).status_code for wheel in cut_off] == [200] * len(cut_off)
+            acknowledged += cut_off
+            _check_present(server, acknowledged)
+    events = list(Log(place.open()).read_after(ORIGIN))  # reading it checks that it has no gap and is whole
+    assert len(events) >= len(acknowledged)
+
+
+def _check_present(server: Server, wheels: list[Distribution]) -> None:
+    listed = {
+        file["filename"]: file["hashes"]["sha256"]
+        for name in sorted({wheel.project for wheel in wheels})
+        for file in server.get_page(name)["files"]
+    }
+    assert {wheel.filename: wheel.sha256 for wheel in wheels}.items() <= listed.items()
+    for wheel in wheels[-UPLOADERS:]:
+        assert server.get(f"/simple/{wheel.project}/{wheel.filename}").content == wheel.content

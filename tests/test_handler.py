@@ -1,0 +1,406 @@
+"""The function's entry point, from the built zip under the real runtime client, over a folder."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from indexer.folder import FolderStore
+from indexer.log import ORIGIN, Log
+from indexer.rebuild import rebuild
+from indexer.simple import Renderer
+from indexer.store import ObjectStore
+from pypi_lambda.auth import user_key
+from pypi_lambda.front_doors import EDGE_ORIGIN, EDGE_VIEWER, FRONT_DOORS, HTTP_API_1, HTTP_API_2, REST_API, FrontDoor
+from tests.builders import USERNAME, added, basic, contents, put_user, upload_form, write_log
+from tests.distributions import Distribution, make_wheel
+from tests.event_builders import BUILDERS
+from tests.fake_upstream import FakeUpstream
+from tests.lambda_runtime import FunctionError
+from tests.lambda_site import LambdaSite, running_function
+from tests.test_commands import S3_TEST_EVENT, SCHEDULED_EVENT
+
+WHEEL = make_wheel("demo", "1.0")
+JSON = ("Accept", "application/vnd.pypi.simple.v1+json")
+each_door = pytest.mark.parametrize("door", FRONT_DOORS, ids=lambda door: door.name)
+
+
+def folder_environ(folder: Path, **more: str) -> dict[str, str]:
+    return {"BUCKET": f"file://{folder}", "UPSTREAM_INDEX_URL": "http://127.0.0.1:9/simple/", **more}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    """What the function's store holds: a user who may upload."""
+    store = FolderStore(tmp_path / "data")
+    put_user(store)
+    return store
+
+
+@pytest.fixture
+def site(function_code: Path, store: ObjectStore, tmp_path: Path) -> Iterator[LambdaSite]:
+    with running_function(function_code, tmp_path / "site", environ=folder_environ(tmp_path / "data")) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def shared_site(function_code: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaSite]:
+    """A site with one published wheel, for tests that do not mind what others did there."""
+    folder = tmp_path_factory.mktemp("shared")
+    put_user(FolderStore(folder / "data"))
+    with running_function(function_code, folder / "site", environ=folder_environ(folder / "data")) as site:
+        assert upload(site, FRONT_DOORS[0], WHEEL).status == 200
+        yield site
+
+
+@pytest.fixture(scope="module")
+def shared_site_below(function_code: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaSite]:
+    """Likewise, with a base path."""
+    folder = tmp_path_factory.mktemp("shared")
+    put_user(FolderStore(folder / "data"))
+    environ = folder_environ(folder / "data", API_GATEWAY_BASE_PATH="/pypi")
+    with running_function(function_code, folder / "site", environ=environ) as site:
+        yield site
+
+
+def upload(site: LambdaSite, door: FrontDoor, distribution: Distribution, path: str = "/") -> Any:
+    body, content_type = upload_form(distribution)
+    return site.ask(door, "POST", path, headers=[("Content-Type", content_type)], body=body)
+
+
+def failure(site: LambdaSite, event: object) -> tuple[str, str]:
+    """Return the type and the sentence of the error with which an invocation fails."""
+    with pytest.raises(FunctionError) as raised:
+        site.service.call(event)
+    answer = raised.value.outcome.json()
+    assert isinstance(answer, dict)
+    return answer["errorType"], answer["errorMessage"]
+
+
+# Init
+
+
+def test_init(site: LambdaSite, store: ObjectStore) -> None:
+    """The init phase loads the snapshot: the first invocation needs it no more."""
+    write_log(store, added("demo"))
+    rebuild(store, Renderer())
+    site.service.start(1)
+    store.put("snapshot.msgpack.zst", b"damaged since")
+    assert site.service.call({}) == {"warm": True, "seq": 1}
+    assert "damaged" not in site.service.read_logs()
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"BUCKET": ""}, "invalid BUCKET '': a bucket as 'name' or 's3://name', or a folder as 'file:///folder'"),
+        ({"BUCKET": "No/Bucket"}, "invalid BUCKET 'No/Bucket': a bucket as 'name'"),
+        ({"LOGGING_LEVEL": "loud"}, "invalid LOGGING_LEVEL 'loud': one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+        ({"UPSTREAM_INDEX_URL": "ftp://me:secret@x/"}, "invalid UPSTREAM_INDEX_URL "),
+        ({"API_GATEWAY_BASE_PATH": "/a?b"}, "invalid API_GATEWAY_BASE_PATH '/a?b': a path such as '/pypi'"),
+    ],
+)
+def test_wrong_settings(environ: dict[str, str], sentence: str, function_code: Path, tmp_path: Path) -> None:
+    """Wrong settings end the init phase with one sentence that names the setting, its value and what is accepted."""
+    wrong = folder_environ(tmp_path, **environ)
+    with running_function(function_code, tmp_path / "site", environ=wrong) as site:
+        kind, message = failure(site, {})
+        log = site.service.read_logs()
+    assert (kind, message[: len(sentence)]) == ("InvalidValue", sentence)
+    assert log.count(sentence) == 1
+    assert "secret" not in log
+
+
+def test_store_that_does_not_answer(function_code: Path, tmp_path: Path) -> None:
+    """A store that cannot be reached ends the init phase, within its ten seconds, with a sentence that says so."""
+    environ = {"BUCKET": "mybucket", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    with running_function(function_code, tmp_path / "site", environ=environ) as site:
+        kind, message = failure(site, {})
+    assert kind == "StoreUnavailable"
+    assert message.startswith("the store failed: ")
+
+
+# Events that keep the container warm
+
+
+@pytest.mark.parametrize("event", [{}, None, "", [], {"warm": True}, SCHEDULED_EVENT, S3_TEST_EVENT], ids=repr)
+def test_warm(event: object, shared_site: LambdaSite) -> None:
+    """What a scheduler sends, or S3 when a notification is set up, is answered with the number of the last event."""
+    answer = shared_site.service.call(event)
+    assert sorted(answer) == ["seq", "warm"]
+    assert answer["warm"] is True
+    assert isinstance(answer["seq"], int)
+
+
+def test_warm_refreshes(site: LambdaSite, store: ObjectStore) -> None:
+    """Keeping a container warm brings its view up to date."""
+    assert site.service.call({"warm": True}) == {"warm": True, "seq": 0}
+    write_log(store, added("demo"), added("other"))
+    assert site.service.call({"warm": True}) == {"warm": True, "seq": 2}
+    assert len(site.service.environments) == 1
+
+
+# Commands
+
+
+def test_reindex(function_code: Path, store: ObjectStore, tmp_path: Path) -> None:
+    """`reindex`, text or object, reads the upstream's list, adopts files, empties the drop box, and says so."""
+    wheel, incoming = make_wheel("demo", "1.0"), make_wheel("other", "1.0")
+    store.put(f"projects/demo/{wheel.filename}", wheel.content)
+    store.put("projects/demo/notes.txt", b"?")
+    store.put(f"incoming/{incoming.filename}", incoming.content)
+    with FakeUpstream() as upstream:
+        upstream.names = ["six", "numpy"]
+        environ = folder_environ(tmp_path / "data", UPSTREAM_INDEX_URL=upstream.url)
+        with running_function(function_code, tmp_path / "site", environ=environ) as site:
+            first, again = site.service.call("reindex"), site.service.call({"reindex": {}})
+    refused = {"projects/demo/notes.txt": first["refused"]["projects/demo/notes.txt"]}
+    assert first == {
+        "seq": 3,
+        "upstream": 2,
+        "upstreamFault": None,
+        "incoming": [f"{incoming.filename} is published"],
+        "adopted": [f"projects/demo/{wheel.filename}"],
+        "refused": refused,
+    }
+    assert again == {**first, "incoming": [], "adopted": []}
+    assert "notes.txt" in refused["projects/demo/notes.txt"]
+
+
+def test_reindex_without_upstream(site: LambdaSite) -> None:
+    """An upstream that fails is told, and stops nothing else."""
+    done = site.service.call("reindex")
+    assert (done["seq"], done["upstream"]) == (0, None)
+    assert done["upstreamFault"].startswith("the upstream index failed: ")
+
+
+def test_put_and_remove_user(site: LambdaSite, store: ObjectStore) -> None:
+    """A user is added, may do what was said, and is gone once removed; the log of events keeps no password."""
+    user = {"username": "ada", "password": "secret of ada", "upload": False}
+    assert site.service.call({"putUser": user}) == {"put": "ada", "upload": False}
+    credentials = basic("ada", "secret of ada")
+    door = FRONT_DOORS[0]
+    assert site.ask(door, "GET", "/", authorization=credentials).status == 301
+    body, content_type = upload_form(make_wheel())
+    headers = [("Content-Type", content_type)]
+    assert site.ask(door, "POST", "/", headers=headers, body=body, authorization=credentials).status == 403
+    assert site.service.call({"removeUser": "ada"}) == {"removed": "ada", "existed": True}
+    assert site.service.call({"removeUser": "ada"}) == {"removed": "ada", "existed": False}
+    assert site.ask(door, "GET", "/", authorization=credentials).status == 401
+    told = b"".join(contents(store, "log/").values()) + site.service.read_logs().encode()
+    assert b"secret of ada" not in told
+
+
+def test_users_of_the_predecessor(site: LambdaSite) -> None:
+    """A password that 0.0.6 could not have had is refused, in a sentence that does not show it."""
+    kind, message = failure(site, {"putUser": {"username": "a:b", "password": "secret", "upload": True}})
+    assert (kind, message) == ("InvalidValue", "invalid username 'a:b': 1 to 128 printable characters without ':'")
+    kind, message = failure(site, {"putUser": {"username": "ada", "password": "sec\nret", "upload": True}})
+    assert (kind, message) == ("InvalidValue", "invalid password '(not shown)': 1 to 1,024 printable characters")
+
+
+def test_rebuild(site: LambdaSite, store: ObjectStore) -> None:
+    """`rebuild` brings the snapshot up to an event and says so; where that changed it, containers are replaced."""
+    write_log(store, added("demo"), added("demo", version="2.0"))
+    assert site.service.call({"rebuild": 2}) == {"seq": 2, "changed": True, "pages": 1}
+    assert site.service.call({"rebuild": 2}) == {"seq": 2, "changed": False, "pages": 0}
+    assert site.service.updates == 1
+    assert site.service.function.description.startswith("snapshot 2 of ")
+    assert len({record.outcome.environment for record in site.service.history}) == 2
+
+
+def test_repair(site: LambdaSite, store: ObjectStore) -> None:
+    """`rebuild` from zero writes everything derived again, byte for byte."""
+    write_log(store, added("demo"), added("other"))
+    site.service.call({"rebuild": 2})
+    derived = {**contents(store, "pages/"), "snapshot.msgpack.zst": store.get("snapshot.msgpack.zst").body}
+    for key in derived:
+        store.put(key, b"damaged")
+    assert site.service.call({"rebuild": "from zero"}) == {"seq": 2, "changed": True, "pages": 2}
+    assert {key: store.get(key).body for key in derived} == derived
+
+
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        ("reindexx", "invalid command 'reindexx': one of reindex, rebuild, putUser, removeUser, alone"),
+        ({"deleteEverything": True}, "invalid command 'deleteEverything': one of reindex, rebuild, putUser"),
+        ({"rebuild": "now"}, "invalid rebuild 'now': an event's number, or 'from zero'"),
+    ],
+)
+def test_refused(event: object, sentence: str, shared_site: LambdaSite) -> None:
+    """A command that is none is refused by name."""
+    kind, message = failure(shared_site, event)
+    assert (kind, message[: len(sentence)]) == ("InvalidValue", sentence)
+
+
+def test_commands_as_events(site: LambdaSite, store: ObjectStore) -> None:
+    """An event invocation does the same, and the log says what was done."""
+    user = {"username": "ada", "password": "secret of ada", "upload": True}
+    for command in ({"putUser": user}, "reindex", {"rebuild": 1}, {"removeUser": USERNAME}):
+        site.service.invoke_event(json.dumps(command).encode())
+        site.service.wait_idle()
+    log = site.service.read_logs()
+    assert "PutUser(username='ada', upload=True)" in log
+    assert "done: {'put': 'ada', 'upload': True}" in log
+    assert "done: {'seq': 1, 'upstream': None" in log
+    assert "done: {'seq': 1, 'changed': False, 'pages': 0}" in log
+    assert f"done: {{'removed': '{USERNAME}', 'existed': True}}" in log
+    assert store.find(user_key(USERNAME)) is None
+    assert site.service.dropped == []
+
+
+def test_refused_event(site: LambdaSite) -> None:
+    """A command that is none fails as an event, too, and the log has the sentence."""
+    site.service.invoke_event(b'"reindexx"')
+    site.service.wait_idle()
+    assert len(site.service.dropped) == 1
+    assert "invalid command 'reindexx': one of " in site.service.read_logs()
+
+
+# Requests through each front door
+
+
+@each_door
+def test_unauthenticated(door: FrontDoor, shared_site: LambdaSite) -> None:
+    """Nothing but the health check is answered without credentials."""
+    health = shared_site.ask(door, "GET", "/health", authorization=None)
+    assert (health.status, health.body) == (200, b"ok\n")
+    refused = shared_site.ask(door, "GET", "/simple/", authorization=None)
+    assert (refused.status, refused.text) == (401, "a username and password are needed\n")
+    assert refused.headers["www-authenticate"].startswith("Basic realm=")
+
+
+@each_door
+def test_upload_and_download(door: FrontDoor, shared_site: LambdaSite) -> None:
+    """A file is uploaded, listed at once, and comes back; `+` and `!` in its name may be percent-encoded or not."""
+    name = f"own-{FRONT_DOORS.index(door)}"
+    wheel = make_wheel(name, "1!2.0+local.1")
+    uploaded = upload(shared_site, door, wheel)
+    assert (uploaded.status, uploaded.text) == (200, f"{wheel.filename} is published\n")
+    page = shared_site.ask(door, "GET", f"/simple/{name}/", headers=[JSON])
+    (file,) = page.json()["files"]
+    assert (page.status, file["filename"], file["hashes"]["sha256"]) == (200, wheel.filename, wheel.sha256)
+    quoted = wheel.filename.replace("+", "%2B").replace("!", "%21")
+    for path in {wheel.filename, quoted, file["url"]}:
+        found = shared_site.ask(door, "GET", f"/simple/{name}/{path}")
+        assert (found.status, found.body) == (200, wheel.content)
+        metadata = shared_site.ask(door, "GET", f"/simple/{name}/{path}.metadata")
+        assert (metadata.status, metadata.body) == (200, wheel.metadata)
+
+
+@each_door
+def test_upload_paths(door: FrontDoor, shared_site: LambdaSite) -> None:
+    """Uploads are taken at each of the addresses that tools use, with and without the slash at the end."""
+    for path in ("/", "/simple/", "/legacy/", "/simple", "/legacy"):
+        answer = upload(shared_site, door, WHEEL, path)
+        assert (path, answer.status, answer.text) == (path, 200, f"{WHEEL.filename} is published\n")
+
+
+@each_door
+def test_below_a_base_path(door: FrontDoor, shared_site_below: LambdaSite) -> None:
+    """Behind a base path everything works below it, and redirects lead below it."""
+    name = f"own-{FRONT_DOORS.index(door)}"
+    wheel = make_wheel(name, "1.0+local.1")
+    assert upload(shared_site_below, door, wheel, "/pypi/").status == 200
+    found = shared_site_below.ask(door, "GET", f"/pypi/simple/{name}/{wheel.filename}")
+    assert (found.status, found.body) == (200, wheel.content)
+    moved = shared_site_below.ask(door, "GET", f"/pypi/simple/{name}")
+    stage = "/live" if door is REST_API else ""
+    assert (moved.status, moved.headers["location"]) == (301, f"{stage}/pypi/simple/{name}/")
+
+
+@pytest.mark.parametrize("door", [HTTP_API_1, HTTP_API_2, REST_API], ids=lambda door: door.name)
+def test_below_a_stage(door: FrontDoor, shared_site: LambdaSite) -> None:
+    """Behind a stage with a name everything works below it, and redirects lead below it."""
+    moved = shared_site.ask(door, "GET", "/simple/demo", stage="dev")
+    assert (moved.status, moved.headers["location"]) == (301, "/dev/simple/demo/")
+    assert shared_site.ask(door, "GET", "/simple/demo/", stage="dev").status == 200
+
+
+@each_door
+def test_head(door: FrontDoor, shared_site: LambdaSite) -> None:
+    """HEAD of a file is answered with its size."""
+    found = shared_site.ask(door, "HEAD", f"/simple/demo/{WHEEL.filename}")
+    assert (found.status, found.body, found.headers["accept-ranges"]) == (200, b"", "bytes")
+    if door not in (EDGE_VIEWER, EDGE_ORIGIN):  # where the function may not say it
+        assert found.headers["content-length"] == str(len(WHEEL.content))
+
+
+@each_door
+def test_compressed_page(door: FrontDoor, shared_site: LambdaSite) -> None:
+    """A page comes compressed to those who take it, and not at all to those who have it."""
+    plain = shared_site.ask(door, "GET", "/simple/demo/", headers=[JSON])
+    packed = shared_site.ask(door, "GET", "/simple/demo/", headers=[JSON, ("Accept-Encoding", "gzip, deflate")])
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body
+    same = shared_site.ask(door, "GET", "/simple/demo/", headers=[JSON, ("If-None-Match", plain.headers["etag"])])
+    assert (same.status, same.body) == (304, b"")
+
+
+@each_door
+def test_damaged_upload(door: FrontDoor, shared_site: LambdaSite) -> None:
+    """A body that did not arrive whole is refused, with the limit and the way out."""
+    body, content_type = upload_form(make_wheel("large", "1.0"))
+    headers = [("Content-Type", content_type), ("Content-Length", "50000000")]
+    answer = shared_site.ask(door, "POST", "/", headers=headers, body=body)
+    assert answer.status == 413
+    assert f"carries at most {door.request_bytes:,} bytes" in answer.text
+    assert "put a larger file under incoming/" in answer.text
+
+
+# Anything at all
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@st.composite
+def damaged_events(draw: st.DrawFn) -> object:
+    """Draw an event of a front door in which something else stands in the place of one value, or nothing."""
+    event: Any = BUILDERS[draw(st.sampled_from(FRONT_DOORS))](
+        path=draw(st.sampled_from(["/", "/simple/", "/simple/demo/", "/simple/%zz/", "/%ff"])),
+        headers=[("Authorization", basic()), JSON],
+    )
+    place = event
+    while True:
+        key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        inner = place[key]
+        if not isinstance(inner, dict | list) or not inner or draw(st.booleans()):
+            break
+        place = inner
+    if draw(st.booleans()) and isinstance(place, dict):
+        del place[key]
+    else:
+        place[key] = draw(values)
+    return event
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(event=values | damaged_events() | st.dictionaries(st.sampled_from(["reindex ", "putUser", "Records"]), values))
+def test_any_event(event: object, shared_site: LambdaSite) -> None:
+    """Any JSON value is answered, or refused in a sentence that is meant for it; none makes the function fail."""
+    outcome = shared_site.service.invoke(json.dumps(event).encode())
+    answer = outcome.json()
+    if outcome.error is not None:
+        assert isinstance(answer, dict)
+        assert (answer["errorType"], answer["errorMessage"][:8]) == ("InvalidValue", "invalid ")
+    else:
+        assert isinstance(answer, dict)
+        assert answer.get("statusCode") != 500
+        assert answer.get("status") != "500"
+
+
+def test_log_of_events_is_whole(shared_site: LambdaSite) -> None:
+    """After all that, the log of events can be read from its beginning."""
+    location = shared_site.service.function.environ["BUCKET"].removeprefix("file://")
+    events = list(Log(FolderStore(Path(location))).read_after(ORIGIN))
+    assert shared_site.service.call({})["seq"] == len(events)

@@ -1,0 +1,214 @@
+"""The arrows between modules point one way, importing does nothing, and what is slow to import stays out of the way."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("indexer", "pypi_lambda")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
+# What a container imports before its first request.
+HOT = ("pypi_lambda.app", "pypi_lambda.service", "indexer.snapshot", "indexer.log", "indexer.project", "indexer.s3")
+SLOW = {
+    *("boto3", "botocore", "requests", "urllib3", "passlib", "packaging", "multipart", "pypi_simple", "bs4"),
+    *("html.parser", "tarfile", "zipfile", "click", "tqdm", "granian", "asyncio"),
+}
+# Lambda has no call for initialising but the import of the handler's module.
+ENTRY_POINT = "pypi_lambda.handler"
+# Run in a fresh interpreter: import a module, then say what it did beside that.
+SIDE_EFFECTS = """
+import importlib, logging, os, signal, sys, threading, warnings
+import obstore, orjson, msgpack, zstandard, rbloom, pypi_simple, requests, boto3, click, tqdm, granian, passlib.hash
+
+def state():
+    signals = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    log = (len(logging.root.handlers), logging.root.level)
+    return dict(os.environ), os.getcwd(), log, threading.active_count(), signals, len(warnings.filters), sys.argv[:]
+
+before = state()
+opened = []
+WATCHED = "socket.connect socket.bind subprocess.Popen os.mkdir os.remove os.rename os.link os.putenv".split()
+def watch(event, arguments):
+    writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if writes or event in WATCHED:
+        opened.append((event, arguments))
+sys.dont_write_bytecode = True
+sys.addaudithook(watch)
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+after = state()
+assert before == after, (before, after)
+assert opened == [], opened
+"""
+
+
+def imports_of(name: str, *, at_import: bool) -> set[str]:
+    """Return the modules of ours that a module imports; `at_import` leaves out what functions and type checkers do."""
+    tree = ast.parse(MODULES[name].read_text("utf-8"))
+    nodes = _run_at_import(tree) if at_import else ast.walk(tree)
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} has a relative import"
+            assert node.module is not None
+            found.update(
+                full if (full := f"{node.module}.{alias.name}") in MODULES else node.module for alias in node.names
+            )
+    return {module for module in found if module.partition(".")[0] in PACKAGES}
+
+
+def _run_at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements that importing runs: all but function bodies and `if TYPE_CHECKING:`."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from _run_at_import(child)
+
+
+def tracked_files() -> list[Path]:
+    """Return what is, or is about to be, in the repository; without git, all that looks like source."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if listed.returncode == 0:
+        paths = [ROOT / os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
+        return [path for path in paths if path.is_file()]
+    return [path for pattern in ("*.py", "*.md", "*.toml", "Makefile") for path in ROOT.rglob(pattern)]
+
+
+def test_modules_are_found() -> None:
+    """These tests look at all modules of both packages."""
+    assert {"indexer", "indexer.log", "pypi_lambda.app", "pypi_lambda.cli"} <= MODULES.keys()
+    assert len(MODULES) > 40
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.partition(".")[0] == "indexer"])
+def test_indexer_does_not_know_its_face(name: str) -> None:
+    """`indexer` imports nothing of `pypi_lambda`, not even within a function."""
+    assert {found for found in imports_of(name, at_import=False) if found.startswith("pypi_lambda")} == set()
+
+
+def test_every_import_of_ours_exists() -> None:
+    """Each module of ours that is imported anywhere is one that there is."""
+    assert {found for name in MODULES for found in imports_of(name, at_import=False)} <= MODULES.keys()
+
+
+def test_no_cycles() -> None:
+    """Modules do not import each other in a circle, so that each can be read after those it rests on."""
+    graph = {name: imports_of(name, at_import=True) - {name} for name in MODULES}
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+    assert set(order) == MODULES.keys()
+
+
+def test_cycles_would_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reading of imports sees those in a class body and a `try`, and not those in functions."""
+    source = """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import indexer.events
+try:
+    from indexer import log
+except ImportError:
+    import indexer.names
+class A:
+    from indexer.store import ObjectStore
+    def f(self):
+        import indexer.project
+def g():
+    from indexer.snapshot import Snapshot
+"""
+    (tmp_path / "example.py").write_text(source)
+    monkeypatch.setitem(MODULES, "example", tmp_path / "example.py")
+    assert imports_of("example", at_import=True) == {"indexer.log", "indexer.names", "indexer.store"}
+    assert imports_of("example", at_import=False) == {
+        "indexer.events",
+        "indexer.log",
+        "indexer.names",
+        "indexer.project",
+        "indexer.snapshot",
+        "indexer.store",
+    }
+
+
+def fresh(code: str, *arguments: str) -> str:
+    """Run code in an interpreter of its own and return what it prints."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_hot_path_is_light() -> None:
+    """What a container imports before its first request brings in nothing that is slow to import."""
+    code = f"import sys; import {', '.join(HOT)}; print(*sys.modules)"
+    loaded = set(fresh(code).split())
+    assert set(HOT) <= loaded
+    assert {name for name in SLOW if name in loaded} == set()
+
+
+def test_slow_modules_have_those_names() -> None:
+    """What must not be loaded exists under the names that are looked for."""
+    code = f"import sys; import {', '.join(SLOW)}; print(*sys.modules)"
+    assert set(SLOW) <= set(fresh(code).split())
+
+
+def test_importing_does_nothing() -> None:
+    """Importing our modules changes no environment, logging, thread or signal, opens no file and asks nobody."""
+    fresh(SIDE_EFFECTS, *(name for name in MODULES if name != ENTRY_POINT))
+
+
+@pytest.mark.parametrize("code", ["import os; os.environ['X'] = '1'", "import logging; logging.basicConfig()"])
+def test_side_effects_would_be_found(tmp_path: Path, code: str) -> None:
+    """The watch over imports sees what a module does."""
+    (tmp_path / "naughty.py").write_text(code)
+    with pytest.raises(AssertionError):
+        fresh(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{SIDE_EFFECTS}", "naughty")
+
+
+def test_no_registry_is_named() -> None:
+    """No file names the public index's host, or a host of its files."""
+    host = urlsplit(PYPI_SIMPLE_ENDPOINT).hostname
+    assert host is not None
+    # The files lie at another host of the same owner, whose name has "hosted" in it.
+    named = re.compile(rf"{re.escape(host)}|python\w*hosted", re.IGNORECASE)
+    assert named.search(f"https://{host}/simple/")
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}" for path in tracked_files() for match in named.finditer(_text(path))
+    ]
+    assert found == []
+
+
+def test_no_machine_is_named() -> None:
+    """No file has a path of the machine it was written on."""
+    home = re.compile(rf"{re.escape(str(ROOT))}\b|/(home|Users)/\w+|/roo[t]/")
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}" for path in tracked_files() for match in home.finditer(_text(path))
+    ]
+    assert found == []
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "replace")
