@@ -7,7 +7,6 @@ both events name the same object.
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
 
@@ -20,6 +19,7 @@ from indexer.reader import open_object
 from indexer.rebuild import get_project
 from indexer.snapshot import Snapshot
 from indexer.store import ObjectStore, Stat
+from indexer.value import value
 
 PROJECTS_PREFIX = "projects/"
 # What lies beside files: ours, and what serverless-pypi 0.0.6 left there.
@@ -28,7 +28,7 @@ BESIDE_SUFFIXES = (".metadata", ".asc", "/index.json")
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Refusal:
     """An object that cannot be published, and why."""
 

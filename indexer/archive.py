@@ -18,10 +18,10 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO
 
 from indexer.errors import InvalidValue
+from indexer.value import value
 
 MAX_MEMBERS = 100_000  # several times the largest wheels known; each costs memory here and an inode at the installer
 MAX_LISTING_BYTES = 16_777_216  # 16 MiB of member names and headers: 100,000 members of 160 bytes
@@ -43,7 +43,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 _ODD = frozenset({"", ".", ".."})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Contents:
     """What was found in an archive.
 

@@ -7,12 +7,12 @@ PEP 427 and the "Binary distribution format" specification, PEP 625 and 643 for 
 """
 
 import re
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal
 
 from indexer.archive import Contents, read_tar_gz, read_zip
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName, normalize_name
+from indexer.value import value
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -30,7 +30,7 @@ _LEGACY_BUILT = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class DistributionName:
     """What a file name says.
 
@@ -44,7 +44,7 @@ class DistributionName:
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Distribution:
     """What a checked file is.
 

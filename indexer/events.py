@@ -4,7 +4,6 @@ An event is stored once and never changed, so this codec is for ever: a new fiel
 kind. An unknown version or kind is a loud error, because a process that is older than the log must not guess.
 """
 
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from hashlib import sha256
 from types import NoneType, UnionType
@@ -14,11 +13,12 @@ import orjson
 
 from indexer.errors import CorruptObject, InvalidValue
 from indexer.names import Filename, ProjectName, check_filename, is_normalized
+from indexer.value import names_of, value, values_of
 
 EVENT_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class FileAdded:
     """A file was published. The first one of a file name counts; what comes later under that name changes nothing.
 
@@ -40,7 +40,7 @@ class FileAdded:
     metadata_sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class FileYanked:
     """A file was yanked (PEP 592); `reason` may be empty."""
 
@@ -49,7 +49,7 @@ class FileYanked:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class FileUnyanked:
     """A yank was taken back."""
 
@@ -57,7 +57,7 @@ class FileUnyanked:
     filename: Filename
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class FileRemoved:
     """A file is no longer offered; its name stays taken."""
 
@@ -65,14 +65,14 @@ class FileRemoved:
     filename: Filename
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NamesReserved:
     """Project names that match (`*` is any run of characters) are private, even before their first upload."""
 
     patterns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class UserPut:
     """A user was added or changed. The secret is in the user's record, never here."""
 
@@ -80,14 +80,14 @@ class UserPut:
     upload: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class UserRemoved:
     """A user was removed."""
 
     username: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class UpstreamRefreshed:
     """The upstream's master index was read anew.
 
@@ -106,7 +106,7 @@ FileChange = FileAdded | FileYanked | FileUnyanked | FileRemoved
 KINDS: dict[str, type[Change]] = {kind.__name__: kind for kind in get_args(Change)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Event:
     """A change with its place in the log.
 
@@ -137,7 +137,7 @@ def encode_event(*, seq: int, id: str, prev: str, at: str, by: str, change: Chan
     """Return the bytes of an event as they are stored."""
     document: dict[str, Any] = {"v": EVENT_VERSION, "seq": seq, "id": id, "prev": prev, "at": at, "by": by}
     document["kind"] = type(change).__name__
-    document.update((field.name, getattr(change, field.name)) for field in fields(change))
+    document.update(values_of(change))
     return orjson.dumps(document)
 
 
@@ -174,7 +174,7 @@ def decode_event(key: str, body: bytes) -> Event:
 
 def _decode_change(kind: type[Change], document: dict[str, Any]) -> Change:
     types = get_type_hints(kind)
-    values = {field.name: _field(document, field.name, types[field.name]) for field in fields(kind)}
+    values = {name: _field(document, name, types[name]) for name in names_of(kind)}
     if not is_normalized(values.get("project", "a")):
         raise ValueError(f"project {values['project']!r} is not normalised")
     check_filename(values.get("filename", "a"))

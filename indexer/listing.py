@@ -7,7 +7,6 @@ Simple repository API (PEP 503, 592, 658, 691, 700, 714, 740, 792). An HTML page
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
@@ -18,6 +17,7 @@ from indexer.html import file_link
 from indexer.names import Filename, ProjectName, check_filename, normalize_name
 from indexer.sources import Source
 from indexer.url import absolute_url, shown_url
+from indexer.value import value
 from indexer.wire import API_VERSION, ProjectPage
 
 _MAX_DIGEST_CHARS = 256  # sha512 has 128
@@ -33,7 +33,7 @@ _FILE_TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Listing:
     """An upstream project.
 

@@ -6,18 +6,18 @@ whoever reads past it.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from indexer.errors import AlreadyExists, CorruptObject, StoreUnavailable, TooLarge
 from indexer.events import Change, Event, decode_event, encode_event
 from indexer.store import ObjectStore, Stored
+from indexer.value import value
 
 MAX_EVENT_BYTES = 262_144  # 256 KiB: an event is about 500 bytes; a long list of reserved patterns a few thousand
 STEPS_BEFORE_LISTING = 4  # a tail this short is read number by number; a longer one is listed first
 READ_AT_ONCE = 64  # events fetched side by side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Head:
     """A place in the log: the last event that is known, and its digest. `ORIGIN` is before the first."""
 

@@ -1,14 +1,14 @@
 """One private project's files, and how events change them. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import assert_never
 
 from indexer.events import Event, FileAdded, FileChange, FileRemoved, FileUnyanked, FileYanked
 from indexer.names import Filename, ProjectName
+from indexer.value import replace, value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class File:
     """A published file.
 
@@ -32,7 +32,7 @@ class File:
     removed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Project:
     """A private project after the event `seq`, the last one that concerned it.
 

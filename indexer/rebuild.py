@@ -6,7 +6,6 @@ written first, so a snapshot never names a page that is not there.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from itertools import islice
 
 from indexer.errors import AlreadyExists, Changed, CorruptObject, Missing
@@ -25,13 +24,14 @@ from indexer.snapshot import (
     encode_snapshot,
 )
 from indexer.store import ObjectStore
+from indexer.value import replace, value
 
 WRITE_AT_ONCE = 32  # pages on their way to the store side by side
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Rebuilt:
     """What a rebuild did.
 
@@ -45,7 +45,7 @@ class Rebuilt:
     pages: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class LoadedSnapshot:
     """The stored snapshot, or an empty one where none is readable; `etag` is what to replace, None for nothing."""
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from indexer.adopt import Refusal, adopt
@@ -16,6 +15,7 @@ from indexer.simple import Renderer
 from indexer.snapshot import Snapshot, UpstreamNames
 from indexer.store import ObjectStore, Stat
 from indexer.upstream import Upstream
+from indexer.value import replace, value
 
 # An index does not lose half of its projects in an hour: a list that says so is some other page, or half of one.
 LEAST_SHARE = 0.5
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[int, int | None], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Reindexed:
     """What a reindex did.
 

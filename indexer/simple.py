@@ -8,7 +8,6 @@ Simple repository API 1.4 (PEP 503, 592, 629, 658, 691, 700, 714); `Accept` has 
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -17,6 +16,7 @@ from indexer.errors import CorruptObject, InvalidValue
 from indexer.html import file_link, render_project_html
 from indexer.names import ProjectName, check_filename, is_normalized
 from indexer.project import File, Project
+from indexer.value import value
 from indexer.wire import API_VERSION, ProjectFile, ProjectPage
 
 RENDERER_VERSION = 1  # a change of what is rendered needs a new number: pages are written once
@@ -24,7 +24,7 @@ GZIP_LEVEL = 6  # 9 takes twice the time and saves 1 %
 MAX_PAGE_BYTES = 67_108_864  # 64 MiB unpacked: the largest public page, of 30,000 files, has 15
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Renderer:
     """How pages are rendered.
 

@@ -6,7 +6,6 @@ projects, not of files, and the projects are one block of sorted lines that is s
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -19,6 +18,7 @@ from indexer.events import Event, FileAdded, FileChange, NamesReserved, Upstream
 from indexer.frame import pack, unpack
 from indexer.log import ORIGIN, Head, head_of
 from indexer.names import ProjectName
+from indexer.value import field, replace, value
 
 SNAPSHOT_KEY = "snapshot.msgpack.zst"
 SNAPSHOT_VERSION = 1
@@ -104,7 +104,7 @@ def _hash(name: object) -> int:
     return int.from_bytes(blake2b(str(name).encode(), digest_size=16).digest(), "big", signed=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class UpstreamNames:
     """The upstream's master index as it was last read.
 
@@ -119,7 +119,7 @@ class UpstreamNames:
     filter: NameFilter | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Snapshot:
     """The index after the event `head`.
 

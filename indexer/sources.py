@@ -4,7 +4,6 @@ The served page says none of the addresses, so that a client asks us; this is wh
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgpack
@@ -12,13 +11,14 @@ import msgpack
 from indexer.errors import CorruptObject
 from indexer.frame import pack, unpack
 from indexer.names import Filename
+from indexer.value import value
 from indexer.wire import Hashes
 
 FORMAT_VERSION = 1
 MAX_DECODED_BYTES = 67_108_864  # 64 MiB: as much as the page it comes from may have
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Source:
     """One file at the upstream.
 

@@ -7,11 +7,11 @@ imported by `open_store` alone, so that a folder never pays for the S3 client.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from indexer.errors import AlreadyExists, Changed, InvalidValue, StoreUnavailable, UnsafeStore
+from indexer.value import value
 
 MAX_OBJECT_BYTES = 268_435_456  # 256 MiB: far above any object read whole (names list 4 MB, largest page 2 MB)
 CHUNK_BYTES = 1_048_576  # 1 MiB: what streaming reads hold in memory at a time
@@ -27,7 +27,7 @@ _KEY = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Stored:
     """An object's whole content.
 
@@ -39,7 +39,7 @@ class Stored:
     etag: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Stat:
     """What is known of an object without reading it; `modified` is in UTC."""
 

@@ -10,12 +10,12 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from indexer.errors import UpstreamUnavailable
 from indexer.names import ProjectName
 from indexer.url import parse_index_url, shown_url
+from indexer.value import value
 from indexer.web import Answer, Web
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _MAX_AGE = re.compile(r'max-age="?(\d{1,9})"?')
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Fetched:
     """A project page as the upstream sent it.
 
@@ -52,14 +52,14 @@ class Fetched:
     max_age_seconds: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NotModified:
     """The upstream's word that the page is still the one whose validators were sent."""
 
     max_age_seconds: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Download:
     """A file on its way.
 

@@ -8,10 +8,10 @@ RFC 3986 (syntax), RFC 6454 (origin), RFC 7617 (Basic).
 
 import base64
 import re
-from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
 
 from indexer.errors import InvalidValue
+from indexer.value import field, value
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
@@ -21,7 +21,7 @@ _CREDENTIALS = re.compile(r"^(https?:/*)?.*@", re.IGNORECASE | re.DOTALL)
 _KEPT = "!#$%&'()*+,/:;=?@[]~"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class IndexUrl:
     """Where an index is: its root without credentials, ending in `/`, and the Authorization its own origin wants."""
 

@@ -13,12 +13,12 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from indexer.errors import UpstreamUnavailable
 from indexer.url import IndexUrl, absolute_url, origin, shown_url
+from indexer.value import value
 
 if TYPE_CHECKING:
     import requests
@@ -34,7 +34,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CREDENTIALS_REFUSED = frozenset({401, 403})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Answer:
     """What came back: status and headers, and a body that is read on demand.
 

@@ -1,13 +1,13 @@
 """Commands on users: what the command line and the Lambda function's commands do."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from indexer.errors import AlreadyExists, InvalidValue
 from indexer.events import UserPut, UserRemoved, timestamp
 from indexer.log import ORIGIN, Log
 from indexer.store import ObjectStore
+from indexer.value import value
 from pypi_lambda.auth import UserRecord, decode_user, encode_user, hash_password, user_key
 
 MAX_USERNAME_LENGTH = 128
@@ -15,7 +15,7 @@ MAX_PASSWORD_LENGTH = 1_024  # a Basic header passes API Gateway's limit of 10,2
 USERS_PREFIX = "users/"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ListedUser:
     """A user as listed; `username` is None where only its digest is known, as of users of serverless-pypi 0.0.6."""
 

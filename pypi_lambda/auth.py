@@ -14,7 +14,6 @@ import secrets
 from binascii import a2b_base64
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import pbkdf2_hmac, sha256
 from threading import Lock
 
@@ -22,6 +21,7 @@ import orjson
 
 from indexer.errors import CorruptObject
 from indexer.store import Stored
+from indexer.value import value
 from pypi_lambda.http import Unauthorized
 
 # OWASP Password Storage Cheat Sheet (2023 and later): 210,000 iterations for PBKDF2-HMAC-SHA512.
@@ -42,7 +42,7 @@ _HASH = re.compile(
 Pbkdf2 = Callable[[str, bytes, bytes, int], bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class UserRecord:
     """What is stored of a user: the password's hash in passlib's format, and whether uploading is allowed."""
 
@@ -50,7 +50,7 @@ class UserRecord:
     upload: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class User:
     """Somebody who proved to be this user."""
 

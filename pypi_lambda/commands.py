@@ -7,10 +7,10 @@ An invocation that plainly means a command but is none is refused by name; what 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from indexer.errors import InvalidValue
+from indexer.value import value
 
 FROM_ZERO = "from zero"
 # What a scheduler sends: a scheduled event of EventBridge, an empty input, or what people write to keep a function
@@ -18,19 +18,19 @@ FROM_ZERO = "from zero"
 _SCHEDULED = frozenset({"source", "detail-type", "warm", "keepWarm", "keep-warm"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Reindex:
     """Refresh the upstream's list, adopt files, rebuild."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Rebuild:
     """Bring the snapshot up to event `seq` at least; None stands for writing everything derived again."""
 
     seq: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class PutUser:
     """Add a user or change one."""
 
@@ -42,7 +42,7 @@ class PutUser:
         return f"PutUser(username={self.username!r}, upload={self.upload!r})"  # never the password
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RemoveUser:
     """Remove a user."""
 

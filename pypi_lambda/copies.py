@@ -18,6 +18,8 @@ from pypi_lambda.http import Format, Request, Response
 from pypi_lambda.index import Page
 
 COPIES_PREFIX = "copies/"
+# The two of HTML differ in the Content-Type that is stored with a copy, and in nothing else.
+_EXTENSIONS = {Format.JSON: "json", Format.HTML: "v1.html", Format.LEGACY_HTML: "html"}
 SIGNED_SECONDS = 300  # the client follows at once
 
 
@@ -37,7 +39,7 @@ class Copies:
         for file in page["files"]:
             file["url"] = f"{request.root_url}/simple/{name}/{file['url']}"
         content = render_project_html(page) if page_format.is_html else orjson.dumps(page)
-        key = f"{COPIES_PREFIX}{name}/{blake2b(content, digest_size=16).hexdigest()}.{_extension(page_format)}"
+        key = f"{COPIES_PREFIX}{name}/{blake2b(content, digest_size=16).hexdigest()}.{_EXTENSIONS[page_format]}"
         if self._store.stat(key) is None:
             self._store.put(key, content, content_type=page_format.content_type)
         return self._redirect(key)
@@ -51,7 +53,7 @@ class Copies:
         """
         base = f"{request.root_url}/simple/"
         address = blake2b(base.encode(), digest_size=8).hexdigest()
-        key = f"{COPIES_PREFIX}{name}-{address}.{_extension(page_format)}"
+        key = f"{COPIES_PREFIX}{name}-{address}.{_EXTENSIONS[page_format]}"
         if self._store.stat(key) is None:
             self._store.write(
                 key, _with_base(chunks, base) if page_format.is_html else chunks, content_type=page_format.content_type
@@ -63,10 +65,6 @@ class Copies:
         if url is None:
             raise StoreUnavailable(key, "the page is too long for the front door, and this store signs no URLs")
         return Response(status=302, headers=(("Location", url), ("Cache-Control", "private, max-age=0")))
-
-
-def _extension(page_format: Format) -> str:
-    return "html" if page_format.is_html else "json"
 
 
 def _with_base(chunks: Iterator[bytes], base: str) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName, check_filename, normalize_name
+from indexer.value import value
 from pypi_lambda.http import BadRequest, PayloadTooLarge, Readable, UnsupportedMediaType
 
 MAX_FIELD_BYTES = 4_194_304  # 4 MiB: `description` repeats METADATA's, which `indexer.archive` limits to as much
@@ -62,7 +63,7 @@ _DIGEST_FIELDS = ("md5_digest", "sha256_digest", "blake2_256_digest")
 _BOUNDARY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class UploadForm:
     """A form that was read to its end and has all its parts; nothing in it was compared with the file yet.
 

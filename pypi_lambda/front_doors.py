@@ -6,11 +6,11 @@ docs/front-doors.md has each rule's source.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 from indexer.errors import IndexerError
+from indexer.value import value
 from pypi_lambda.http import BadRequest
 
 _LAMBDA_BYTES = 6_291_456  # of a synchronous invocation's event, and of its answer, as JSON
@@ -39,7 +39,7 @@ class HeaderStyle(Enum):
     EDGE = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class FrontDoor:
     """What one kind of front door does to requests and answers.
 

@@ -10,9 +10,9 @@ import binascii
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from indexer.value import value
 from pypi_lambda.answers import write_response
 from pypi_lambda.front_doors import REST_API, EventShape, FrontDoor, MalformedEvent, find_front_door, response_limit
 from pypi_lambda.http import BadRequest, PayloadTooLarge, Request, decode_path
@@ -21,7 +21,7 @@ from pypi_lambda.percent import BrokenEscape, quote_part, quote_path, quote_quer
 __all__ = ["FrontDoor", "find_front_door", "read_request", "response_limit", "write_response"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class _Wire:
     """What an event says of a request, before anything is made of it.
 

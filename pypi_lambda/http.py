@@ -9,12 +9,12 @@ RFC 9110 (Accept 12.5.1, Accept-Encoding 12.5.3, If-None-Match 13.1.2, Range 14.
 import binascii
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from typing import ClassVar, Protocol
 
 from indexer.errors import IndexerError
+from indexer.value import replace, value
 
 MAX_HEADER_LENGTH = 8_192  # of one value; API Gateway passes 10,240 bytes of headers in all, and the longest tokens in
 # use as passwords are about 2.5 KB
@@ -56,7 +56,7 @@ class Readable(Protocol):
         """Return at most `size` bytes, none only at the end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Request:
     """A request, whatever front door it came through.
 
@@ -83,7 +83,7 @@ class Request:
     response_limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Response:
     """A response; a body that is an iterator is sent as it comes, and closed by the server if it has `close`."""
 

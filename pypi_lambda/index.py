@@ -8,7 +8,6 @@ shows everything that was acknowledged before its request began, and being stric
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
 from hashlib import blake2b
 from threading import Lock
@@ -22,6 +21,7 @@ from indexer.rebuild import events_by_project, get_project, load_snapshot, with_
 from indexer.simple import Renderer, compress, decompress
 from indexer.snapshot import Snapshot, advance
 from indexer.store import ObjectStore, Stored
+from indexer.value import replace, value
 from pypi_lambda.cache import Cache
 
 PAGE_CACHE_BYTES = 67_108_864  # 64 MiB of compressed pages: the largest has 0.5 MB, most have 5 KB
@@ -39,7 +39,7 @@ class Standing(Enum):
     ABSENT = "absent"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Page:
     """A page ready to be sent: gzip, with its entity tag."""
 
@@ -55,7 +55,7 @@ def page_of(body: bytes) -> Page:
     return Page(body=body, etag=f'W/"{blake2b(body, digest_size=16).hexdigest()}"')
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class View:
     """The index at one moment.
 
@@ -91,7 +91,7 @@ class View:
         return replace(self, current=current, tail=tail, tail_length=self.tail_length + len(events))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ReadAhead:
     """What was read at the same time as the log was asked; None for no object."""
 

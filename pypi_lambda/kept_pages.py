@@ -6,7 +6,6 @@ because two processes wrote at once, knows that it holds nothing it can use. Kno
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from indexer.errors import CorruptObject
 from indexer.names import Filename, ProjectName
 from indexer.simple import decompress
 from indexer.store import ObjectStore, Stored
+from indexer.value import value
 from pypi_lambda.index import Page, page_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ FORMAT_VERSION = 1
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Check:
     """What the upstream last said about a page.
 
@@ -47,7 +47,7 @@ class Check:
     last_modified: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class KeptPage:
     """An upstream project's JSON page with what was last said about it."""
 

@@ -8,7 +8,6 @@ RFC 9111 (freshness, validation).
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from indexer.errors import UpstreamUnavailable
 from indexer.names import Filename, ProjectName
 from indexer.simple import Renderer, compress, decompress
 from indexer.store import ObjectStore, Stored
+from indexer.value import replace, value
 from pypi_lambda.cache import Cache
 from pypi_lambda.index import PAGE_CACHE_BYTES, Page, ReadAhead, page_of
 from pypi_lambda.kept_pages import Check, KeptPage, KeptPages, digest_of
@@ -38,7 +38,7 @@ LOCKS = 1_024
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class _Failure:
     at: float
     reason: str

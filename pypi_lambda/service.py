@@ -3,12 +3,12 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from indexer.simple import Renderer
 from indexer.store import ObjectStore, open_store
+from indexer.value import value
 from pypi_lambda import __version__
 from pypi_lambda.app import App
 from pypi_lambda.auth import Authenticator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pypi_lambda.upload import Publisher
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Service:
     """An app with what it works on."""
 

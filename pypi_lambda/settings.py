@@ -5,11 +5,11 @@ A setting is a promise; what nobody needs to turn is a constant beside its use.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from indexer.errors import InvalidValue
+from indexer.value import field, value
 
 BAKED = Path(__file__).with_name("baked_settings.json")  # written by `setup.py ldist`, absent from the sources
 
@@ -17,7 +17,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_MAX_STALENESS_SECONDS = 86_400.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Settings:
     """All settings.
 

@@ -10,7 +10,6 @@ Legacy upload API as its clients use it: docs/facts.md.
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO
 
@@ -22,6 +21,7 @@ from indexer.log import Head, Log
 from indexer.names import Filename, ProjectName, file_key
 from indexer.project import File
 from indexer.store import CHUNK_BYTES, ObjectStore
+from indexer.value import value
 from pypi_lambda.auth import User
 from pypi_lambda.forms import UploadForm, check_digests, read_upload
 from pypi_lambda.http import Conflict, Request
@@ -36,7 +36,7 @@ MAX_REPLACED_BYTES = 268_435_456  # 256 MiB: replacing an orphan holds the file 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Candidate:
     """A file that was checked and is to be published.
 

@@ -7,13 +7,14 @@ call through the same adversary crashes, too, so that no `finally` of the code u
 
 import builtins
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum, auto
 from threading import Event, Lock
 from typing import Any, TypeVar
 
 from indexer.errors import Missing, StoreUnavailable
 from indexer.store import BINARY, MAX_OBJECT_BYTES, ObjectStore, Stat, Stored
+from indexer.value import replace
 
 T = TypeVar("T")
 

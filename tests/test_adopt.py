@@ -1,7 +1,6 @@
 """Files that somebody put under `projects/` are published just as if they had been uploaded, or are left alone."""
 
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from indexer.rebuild import rebuild
 from indexer.s3 import S3Store
 from indexer.simple import Renderer
 from indexer.store import ObjectStore
+from indexer.value import replace
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import AT, contents, ids, make_app, put_user, request, upload_request, write_log
 from tests.distributions import Distribution, make_sdist, make_wheel

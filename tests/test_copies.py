@@ -1,7 +1,6 @@
 """Copies of pages that are too long for their front door."""
 
 import uuid
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from indexer.names import ProjectName
 from indexer.s3 import S3Store
 from indexer.simple import Renderer, compress
 from indexer.store import ObjectStore
+from indexer.value import replace
 from pypi_lambda.copies import COPIES_PREFIX, Copies
 from pypi_lambda.http import Format, Request, Response
 from pypi_lambda.index import page_of
@@ -113,6 +113,15 @@ def test_each_address_has_its_copy(store: ObjectStore) -> None:
         _, _, content = follow(copies.redirect_to_page(asked(root_url), DEMO, PAGE, Format.JSON))
         assert all(file["url"].startswith(f"{root_url}/simple/demo/") for file in json_page(content)["files"])
     assert len(contents(store, COPIES_PREFIX)) == 2
+
+
+def test_types_of_html(store: ObjectStore) -> None:
+    """The two types of HTML have a copy each, that one may be asked for after the other."""
+    copies = Copies(store)
+    for page_format in (Format.HTML, Format.LEGACY_HTML, Format.HTML):
+        page = follow(copies.redirect_to_page(asked(), DEMO, PAGE, page_format))
+        root = follow(copies.redirect_to_root(asked(), "index/7", render_root_html(["a"]), page_format))
+        assert (page[1], root[1]) == (page_format.content_type, page_format.content_type)
 
 
 @pytest.mark.parametrize("page_format", [Format.HTML, Format.LEGACY_HTML])

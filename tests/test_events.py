@@ -1,7 +1,6 @@
 """Events are read back as they were written, and what is no event is refused."""
 
 import json
-from dataclasses import fields
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -27,6 +26,7 @@ from indexer.events import (
     timestamp,
 )
 from indexer.names import Filename, ProjectName
+from indexer.value import names_of
 from tests.builders import (
     AT,
     added,
@@ -53,7 +53,7 @@ EXAMPLES: dict[str, Change] = {
     "UpstreamRefreshed": UpstreamRefreshed(names_sha256=sha256("names"), count=927_000),
 }
 STORED_FIELDS = {
-    (kind, name) for kind, change in EXAMPLES.items() for name in ["seq", "id", "at", *(f.name for f in fields(change))]
+    (kind, name) for kind, change in EXAMPLES.items() for name in ["seq", "id", "at", *names_of(type(change))]
 }
 OPTIONAL = {("FileAdded", "requires_python"), ("FileAdded", "metadata_sha256")}
 

@@ -304,6 +304,20 @@ class TestPage:
         assert key in caplog.text
         assert repairs
 
+    def test_tail_needs_no_repair(self, store: FolderStore) -> None:
+        """A page whose tail is not yet in a snapshot is made of the page before and the tail, and nothing is amiss."""
+        happen(store, added())
+        rebuild(store, RENDERER)
+        happen(store, added(version="2.0"))
+        repairs: list[None] = []
+        adversary = Adversary(store)
+        index = open_index(adversary, repairs=repairs)
+        calls = len(adversary.calls)
+        assert index.find_page_key(index.view, DEMO, "json") is None
+        assert len(listed(index, index.view)) == 2
+        assert [call.key for call in adversary.calls[calls:]] == [RENDERER.json_key(DEMO, 1)]
+        assert repairs == []
+
     def test_yank_is_seen_at_once(self, store: FolderStore) -> None:
         """A yank changes the page of a running process with its next request."""
         happen(store, added())
@@ -447,6 +461,22 @@ class TestStaleness:
         clock.now = 3_600
         follow(index)
         assert seen == [-1, 1]
+
+    def test_overtaken_request_does_not_take_the_view_back(self, store: FolderStore) -> None:
+        """A request that was overtaken does not leave its older view behind, to be taken for just checked."""
+
+        class Overtaken(Adversary):
+            def find(self, key: str, *, limit: int = 0) -> Stored | None:
+                found = super().find(key, limit=limit)
+                if key == log_key(2) and found is None:
+                    happen(store, added(version="2.0"))
+                    follow(index)
+                return found
+
+        index = open_index(Overtaken(store), max_staleness_seconds=5)
+        happen(store, added())
+        index.refresh()
+        assert index.view.current.head.seq == 2
 
 
 def test_index_writes_nothing(store: FolderStore) -> None:

@@ -1,6 +1,5 @@
 """Checks come back, and what does not belong together is not taken for a page."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from indexer.names import Filename, ProjectName
 from indexer.simple import compress
 from indexer.sources import Source, encode_sources
 from indexer.store import Stored
+from indexer.value import replace
 from pypi_lambda.index import page_of
 from pypi_lambda.kept_pages import Check, KeptPage, KeptPages, decode_check, digest_of, encode_check
 
@@ -98,8 +98,8 @@ class TestKeptPages:
         """A check that is put alone is about the page that is there."""
         kept = KeptPage(page=page_of(BODY), check=check())
         pages.put(NAME, kept, encode_sources(SOURCES), None)
-        pages.put_check(NAME, dataclasses.replace(kept.check, at=2_000.0))
-        assert self.read(pages, store) == dataclasses.replace(kept, check=check(at=2_000.0))
+        pages.put_check(NAME, replace(kept.check, at=2_000.0))
+        assert self.read(pages, store) == replace(kept, check=check(at=2_000.0))
 
     def test_removed(self, pages: KeptPages, store: FolderStore) -> None:
         """A page that was taken out of use is not found."""

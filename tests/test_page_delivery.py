@@ -1,12 +1,12 @@
 """Pages behind a front door that lets through only so much."""
 
 import gzip
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from indexer.folder import FolderStore
+from indexer.value import replace
 from pypi_lambda.http import Response
 from tests.apps import HTML, JSON
 from tests.builders import added, body_of, make_app, put_user, request, write_log

@@ -1,6 +1,5 @@
 """Events change a project's files in the same way, however often and in however many pieces they are folded."""
 
-from dataclasses import replace
 from itertools import accumulate, pairwise
 
 from hypothesis import given
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 from indexer.events import Change, FileAdded, FileChange, FileRemoved, FileUnyanked, FileYanked, UserPut
 from indexer.names import Filename, ProjectName
 from indexer.project import File, Project, empty_project, fold
+from indexer.value import replace
 from tests.builders import added, chain, file, file_changes, names, other_changes, project
 
 DEMO = ProjectName("demo")

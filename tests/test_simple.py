@@ -1,7 +1,6 @@
 """A project's page says the same to everybody: to the indexer, to clients of JSON and to clients of HTML."""
 
 import gzip
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,6 +14,7 @@ from indexer.events import Change
 from indexer.names import Filename, ProjectName
 from indexer.project import File, Project, empty_project, fold
 from indexer.simple import Renderer, compress, decode_page, decompress, page_key
+from indexer.value import replace
 from tests.builders import (
     AT,
     HOSTILE_TEXTS,

@@ -1,6 +1,5 @@
 """The snapshot says what the log says, finds what it holds, and is refused when it is damaged."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import msgpack
@@ -23,6 +22,7 @@ from indexer.snapshot import (
     empty_snapshot,
     encode_snapshot,
 )
+from indexer.value import replace
 from tests.builders import AT, added, any_names, chain, digests, file_changes, names, other_changes, sha256, texts
 
 KEY = "snapshot.msgpack.zst"

@@ -9,7 +9,8 @@ import pytest
 from benchmarks.index import REINDEX, Cost, run_measured
 from pypi_lambda.settings import default_upstream
 from tests.integration.clients import Clients
-from tests.integration.running import Place, Server, clean_environ, serving
+from tests.integration.commands import Place, clean_environ
+from tests.integration.running import Server, serving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 from tests.distributions import Distribution
-from tests.integration.running import Finished, Server, User, run
+from tests.integration.commands import Finished, run
+from tests.integration.running import Server, User
 from tests.servers import program
 
 

@@ -13,7 +13,8 @@ import pytest
 from tests.fake_upstream import FakeUpstream
 from tests.integration.catalog import publish_catalog
 from tests.integration.clients import Clients
-from tests.integration.running import Place, Server, serving
+from tests.integration.commands import Place
+from tests.integration.running import Server, serving
 from tests.servers import BUCKET, S3Server
 
 STORES = ("folder", "seaweedfs")

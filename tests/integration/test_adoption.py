@@ -3,7 +3,8 @@
 from tests.distributions import make_sdist, make_wheel
 from tests.fake_upstream import FakeUpstream
 from tests.integration.clients import Clients
-from tests.integration.running import Place, Server, run_command
+from tests.integration.commands import Place, run_command
+from tests.integration.running import Server
 
 
 def test_files_put_into_the_store(server: Server, place: Place, upstream: FakeUpstream, clients: Clients) -> None:

@@ -7,7 +7,8 @@ from indexer.store import ObjectStore
 from tests.distributions import make_wheel
 from tests.fake_upstream import FakeUpstream
 from tests.integration.clients import Clients
-from tests.integration.running import Place, Server, run_command, serving
+from tests.integration.commands import Place, run_command
+from tests.integration.running import Server, serving
 
 DERIVED = ("snapshot.msgpack.zst", "pages/", "index/")
 JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}

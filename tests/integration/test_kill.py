@@ -9,7 +9,8 @@ import requests
 from indexer.log import ORIGIN, Log
 from tests.distributions import Distribution, make_wheel
 from tests.fake_upstream import FakeUpstream
-from tests.integration.running import Place, Server, serving
+from tests.integration.commands import Place
+from tests.integration.running import Server, serving
 
 UPLOADERS = 4
 ROUNDS = 2

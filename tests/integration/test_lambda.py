@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
+from time import sleep
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -51,17 +52,14 @@ def store(seaweedfs: S3Server, prefix: str) -> ObjectStore:
 
 
 @contextmanager
-def running(
-    server: S3Server,
-    prefix: str,
-    code: Path,
-    folder: Path,
-    *,
-    upstream: str = "http://127.0.0.1:9/simple/",
-    **more: Any,
-) -> Iterator[LambdaSite]:
-    environ = {**server.environ, "BUCKET": BUCKET, "REPO_BASE_PREFIX": prefix, "UPSTREAM_INDEX_URL": upstream}
-    with running_function(code, folder / "site", environ=environ, **more) as site:
+def running(server: S3Server, prefix: str, code: Path, folder: Path, **details: Any) -> Iterator[LambdaSite]:
+    environ = {
+        **server.environ,
+        "BUCKET": BUCKET,
+        "REPO_BASE_PREFIX": prefix,
+        "UPSTREAM_INDEX_URL": "http://127.0.0.1:9/simple/",  # where nothing listens
+    }
+    with running_function(code, folder / "site", environ=environ, **details) as site:
         yield site
 
 
@@ -107,7 +105,7 @@ def snapshot_seq(store: ObjectStore) -> int:
 
 
 def test_upload_to_one_install_from_the_others(site: LambdaSite, store: ObjectStore, clients: Clients) -> None:
-    """What twine uploads to one container, pip and uv install from the others at once; then all are replaced by fresh ones."""
+    """What twine uploads to one container, pip and uv install from the others at once; then all are replaced."""
     site.service.start(3)
     before = site.service.environments
     twine(clients, site.front.url, make_wheel("demo", "1.0"))
@@ -115,8 +113,7 @@ def test_upload_to_one_install_from_the_others(site: LambdaSite, store: ObjectSt
     for tool in ("pip", "uv"):
         assert clients.install(tool, site.index, "demo") == {"demo": "1.0"}
     asked = {record.outcome.environment for record in site.service.records("RequestResponse")}
-    assert len(asked) >= 3
-    assert uploaded_to in asked
+    assert asked > {uploaded_to}
     site.service.wait_idle()
     assert site.service.updates == 1
     assert set(before).isdisjoint(site.service.environments)
@@ -168,33 +165,42 @@ def test_bucket_that_is_not_there(seaweedfs: S3Server, prefix: str, function_cod
 # Rebuilds and the configuration
 
 
-def test_burst(site: LambdaSite, store: ObjectStore, capsys: pytest.CaptureFixture[str]) -> None:
-    """A hundred uploads make few rebuilds and few changes of the configuration, and none is lost."""
-    count, at_once = 100, 4
-    wheels = [make_wheel(f"burst-{number % 10}", f"{number}.0") for number in range(count)]
+def test_burst(
+    seaweedfs: S3Server,
+    store: ObjectStore,
+    prefix: str,
+    function_code: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A hundred uploads make few rebuilds and fewer changes of the configuration, and none is lost."""
+    wheels = [make_wheel(f"burst-{number % 10}", f"{number}.0") for number in range(100)]
     statuses: list[int] = []
+    with running(seaweedfs, prefix, function_code, tmp_path, max_environments=6, update_seconds=3.0) as site:
 
-    def upload_some(share: list[Distribution]) -> None:
-        statuses.extend(upload(site, wheel).status for wheel in share)
+        def upload_some(share: list[Distribution]) -> None:
+            for wheel in share:
+                while (status := try_upload(site, wheel)) == 429:  # few containers, and all are busy
+                    sleep(0.05)
+                statuses.append(status)
 
-    threads = [Thread(target=upload_some, args=(wheels[number::at_once],)) for number in range(at_once)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    site.service.wait_idle()
-    events = [record.outcome.json() for record in site.service.records("Event")]
-    rebuilds = [event for event in events if isinstance(event, dict) and event["changed"]]
-    with capsys.disabled():
-        print(  # noqa: T201  # figures for whoever reads the output
-            f"\n{count} uploads: {len(events)} invocations, {len(rebuilds)} rebuilds, {site.service.updates} changes of "
-            f"the configuration, {len(site.service.started)} environments"
-        )
-    assert statuses == [200] * count
-    assert len(events) == count
-    assert site.service.updates == len(rebuilds) <= count // 5
-    assert snapshot_seq(store) == events_of(store) == count
-    assert sum(len(filenames(site, f"burst-{number}")) for number in range(10)) == count
+        threads = [Thread(target=upload_some, args=(wheels[number::4],)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        site.service.wait_idle()
+        events = [record.outcome.json() for record in site.service.records("Event")]
+        rebuilds = [event for event in events if isinstance(event, dict) and event["changed"]]
+        with capsys.disabled():
+            print(  # noqa: T201  # figures for whoever reads the output
+                f"\n{len(wheels)} uploads: {len(events)} invocations, {len(rebuilds)} rebuilds, "
+                f"{site.service.updates} changes of the configuration, {len(site.service.started)} environments"
+            )
+        assert (statuses, len(events)) == ([200] * 100, 100)
+        assert site.service.updates <= len(rebuilds) <= 20
+        assert sum(len(filenames(site, f"burst-{number}")) for number in range(10)) == 100
+    assert snapshot_seq(store) == events_of(store) == 100
 
 
 @pytest.mark.parametrize("fault", [CONFLICT, THROTTLED], ids=lambda fault: str(fault.status))
@@ -260,9 +266,8 @@ def test_killed_during_an_upload(
     """Whichever write a container dies in: what was published stays, and the same upload again goes through."""
     old, new = make_wheel("demo", "1.0"), make_wheel("demo", "2.0")
     with FaultProxy(seaweedfs) as proxy, running(proxy.front, prefix, function_code, tmp_path) as site:
+        site.control.inject(INVOKE_DENIED)  # so that there is one container, and no rebuild
         assert upload(site, old).status == 200
-        site.service.wait_idle()
-        site.service.start(1)
         held = Held()
         proxy.inject(HttpFault(method="PUT", path=path, hold=held, forward=carried_out))
         answers: list[int] = []
@@ -276,17 +281,17 @@ def test_killed_during_an_upload(
         held.set()
         assert upload(site, new).status == 200
         assert filenames(site, "demo") == [old.filename, new.filename]
-        site.service.wait_idle()
+        site.service.kill(*site.service.environments)
         assert filenames(site, "demo") == [old.filename, new.filename]
     assert store.get(f"projects/demo/{new.filename}").body == new.content
-    assert snapshot_seq(store) == events_of(store) == 2
+    assert events_of(store) == 2
 
 
 @pytest.mark.parametrize("path", ["/pages/", "/snapshot.msgpack.zst"])
 def test_killed_during_a_rebuild(
     path: str, seaweedfs: S3Server, store: ObjectStore, prefix: str, function_code: Path, tmp_path: Path
 ) -> None:
-    """Whichever write of a rebuild a container dies in: answers are right meanwhile, and Lambda's next try completes it."""
+    """Whichever write of a rebuild a container dies in: answers are right meanwhile, and Lambda's next try ends it."""
     wheel = make_wheel("demo", "1.0")
     with FaultProxy(seaweedfs) as proxy, running(proxy.front, prefix, function_code, tmp_path) as site:
         held = Held()
@@ -308,7 +313,7 @@ def test_killed_during_a_rebuild(
 def test_killed_while_gathering(
     seaweedfs: S3Server, store: ObjectStore, prefix: str, function_code: Path, tmp_path: Path
 ) -> None:
-    """A container that dies with the claim to rebuild leaves answers right; once the claim is old, another goes ahead."""
+    """A container that dies with the claim to rebuild leaves answers right; a reindex does not wait for claims."""
     with FaultProxy(seaweedfs) as proxy, running(proxy.front, prefix, function_code, tmp_path) as site:
         held = Held()
         proxy.inject(HttpFault(method="PUT", path="/rebuilding/", hold=held, forward=True))
@@ -380,7 +385,7 @@ def test_drop_box_refuses(site: LambdaSite, store: ObjectStore, prefix: str) -> 
 def test_baked_settings(
     seaweedfs: S3Server, store: ObjectStore, prefix: str, function_code: Path, tmp_path: Path
 ) -> None:
-    """With its settings in the zip the function needs none of its own from the environment, which Lambda@Edge has not."""
+    """With its settings in the zip the function needs none from the environment, which at the edge has none."""
     code = tmp_path / "task"
     shutil.copytree(function_code, code, symlinks=True)
     baked = {"BUCKET": BUCKET, "REPO_BASE_PREFIX": prefix, "BUCKET_REGION": "us-east-1", "LOGGING_LEVEL": "ERROR"}

@@ -11,7 +11,8 @@ import zstandard
 from tests.fake_upstream import FakeUpstream
 from tests.integration.catalog import SHARED, publish_catalog
 from tests.integration.clients import Clients
-from tests.integration.running import Place, Server, run_command, serving
+from tests.integration.commands import Place, run_command
+from tests.integration.running import Server, serving
 
 USERNAME = "upstream-user"
 PASSWORD = "pass/word-of:upstream"

@@ -12,7 +12,8 @@ import pytest
 from tests.distributions import make_sdist, make_wheel
 from tests.fake_upstream import FakeUpstream
 from tests.integration.clients import Clients, installed
-from tests.integration.running import Place, Server, eventually, run_command, serving
+from tests.integration.commands import Place, run_command
+from tests.integration.running import Server, eventually, serving
 from tests.servers import BUCKET, S3Server, free_ports
 
 on_a_folder = pytest.mark.parametrize("place", ["folder"], indirect=True)

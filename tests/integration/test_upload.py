@@ -6,7 +6,8 @@ import pytest
 
 from tests.distributions import make_metadata, make_sdist, make_wheel
 from tests.integration.clients import Clients
-from tests.integration.running import Server, User, run_command
+from tests.integration.commands import run_command
+from tests.integration.running import Server, User
 
 on_a_folder = pytest.mark.parametrize("shared_server", ["folder"], indirect=True)
 with_each_tool = pytest.mark.parametrize("tool", ["twine", "uv"])

@@ -8,7 +8,8 @@ from tests.distributions import make_wheel
 from tests.fake_upstream import FakeUpstream
 from tests.integration.catalog import LIBRARY, SHARED
 from tests.integration.clients import Clients
-from tests.integration.running import Place, Server, serving
+from tests.integration.commands import Place
+from tests.integration.running import Server, serving
 
 
 @pytest.fixture

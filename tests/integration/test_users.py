@@ -3,7 +3,8 @@
 import pytest
 
 from tests.distributions import make_wheel
-from tests.integration.running import Place, Server, User, run_command
+from tests.integration.commands import Place, run_command
+from tests.integration.running import Server, User
 
 pytestmark = pytest.mark.parametrize("place", ["folder"], indirect=True)
 
