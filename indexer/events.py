@@ -9,9 +9,8 @@ from hashlib import sha256
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
-import orjson
-
 from indexer.errors import CorruptObject, InvalidValue
+from indexer.json_bytes import decode_json, encode_json
 from indexer.names import Filename, ProjectName, check_filename, is_normalized
 from indexer.value import names_of, value, values_of
 
@@ -138,7 +137,7 @@ def encode_event(*, seq: int, id: str, prev: str, at: str, by: str, change: Chan
     document: dict[str, Any] = {"v": EVENT_VERSION, "seq": seq, "id": id, "prev": prev, "at": at, "by": by}
     document["kind"] = type(change).__name__
     document.update(values_of(change))
-    return orjson.dumps(document)
+    return encode_json(document)
 
 
 def decode_event(key: str, body: bytes) -> Event:
@@ -151,7 +150,7 @@ def decode_event(key: str, body: bytes) -> Event:
         CorruptObject: they are no event, or one of a version or kind that this process does not know.
     """
     try:
-        document = orjson.loads(body)
+        document = decode_json(body)
         if not isinstance(document, dict):
             raise ValueError("an event is a JSON object")
         if document.get("v") != EVENT_VERSION:

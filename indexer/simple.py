@@ -10,10 +10,9 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from indexer.errors import CorruptObject, InvalidValue
 from indexer.html import file_link, render_project_html
+from indexer.json_bytes import decode_json, encode_json
 from indexer.names import ProjectName, check_filename, is_normalized
 from indexer.project import File, Project
 from indexer.value import value
@@ -50,7 +49,7 @@ class Renderer:
 
     def render_json(self, project: Project) -> bytes:
         """Return the JSON page, from which `decode_page` reads the project back."""
-        return orjson.dumps(self.page(project))
+        return encode_json(self.page(project))
 
     def render_html(self, project: Project) -> bytes:
         """Return the HTML page."""
@@ -106,7 +105,7 @@ def decode_page(key: str, content: bytes) -> Project:
         CorruptObject: the bytes are no such page.
     """
     try:
-        page = orjson.loads(content)
+        page = decode_json(content)
         if not is_normalized(page["name"]):
             raise ValueError(f"name {page['name']!r} is not normalised")
         offered = [_decode_file(wire, removed=False) for wire in page["files"]]

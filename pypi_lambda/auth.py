@@ -8,18 +8,16 @@ passlib makes the hashes; verifying one is a line of the standard library, while
 cold start.
 """
 
-import hmac
+import os
 import re
-import secrets
 from binascii import a2b_base64
 from collections import OrderedDict
 from collections.abc import Callable
-from hashlib import pbkdf2_hmac, sha256
+from hashlib import blake2b, pbkdf2_hmac, sha256
 from threading import Lock
 
-import orjson
-
 from indexer.errors import CorruptObject
+from indexer.json_bytes import decode_json, encode_json
 from indexer.store import Stored
 from indexer.value import value
 from pypi_lambda.http import Unauthorized
@@ -65,13 +63,13 @@ def user_key(username: str) -> str:
 
 def encode_user(record: UserRecord) -> bytes:
     """Return the record's bytes."""
-    return orjson.dumps({"hash": record.hash, "upload": record.upload})
+    return encode_json({"hash": record.hash, "upload": record.upload})
 
 
 def decode_user(key: str, body: bytes) -> UserRecord:
     """Return the record; CorruptObject when the bytes are none."""
     try:
-        document = orjson.loads(body)
+        document = decode_json(body)
         hash_, upload = document["hash"], document.get("upload", False)
         if not isinstance(hash_, str) or not isinstance(upload, bool):
             raise TypeError("hash is text, upload is a flag")
@@ -98,7 +96,7 @@ class Authenticator:
 
     def __init__(self, *, pbkdf2: Pbkdf2 = pbkdf2_hmac) -> None:
         self._pbkdf2 = pbkdf2
-        self._secret = secrets.token_bytes(32)
+        self._secret = os.urandom(32)
         self._verified: OrderedDict[bytes, None] = OrderedDict()
         self._lock = Lock()
 
@@ -130,17 +128,19 @@ class Authenticator:
             return frozenset(self._verified)
 
     def _verify(self, key: str, password: str, hash_: str) -> bool:
+        from hmac import compare_digest
+
         rounds, salt, checksum = _decode_hash(key, hash_)
         derived = self._pbkdf2("sha512", password.encode(), salt, rounds)
         if rounds < PASSWORD_ROUNDS:
             # A hash of serverless-pypi 0.0.6 has 25,000 rounds: without the rest, time would tell its user from nobody.
             self._pbkdf2("sha512", password.encode(), salt, PASSWORD_ROUNDS - rounds)
-        return hmac.compare_digest(derived, checksum)
+        return compare_digest(derived, checksum)
 
     def _digest(self, username: str, password: str, record: bytes) -> bytes:
         parts = [username.encode(), password.encode(), record]
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-        return hmac.digest(self._secret, framed, "sha256")
+        return blake2b(framed, key=self._secret, digest_size=32).digest()
 
     def _remembers(self, token: bytes) -> bool:
         with self._lock:

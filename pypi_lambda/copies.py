@@ -7,10 +7,9 @@ address under which the index is known; they can be deleted at any time.
 from collections.abc import Iterator
 from hashlib import blake2b
 
-import orjson
-
 from indexer.errors import StoreUnavailable
 from indexer.html import render_project_html
+from indexer.json_bytes import decode_json, encode_json
 from indexer.names import ProjectName
 from indexer.simple import decompress
 from indexer.store import ObjectStore
@@ -35,10 +34,10 @@ class Copies:
         Args:
             json_page: the page as JSON, whatever the format.
         """
-        page = orjson.loads(decompress("a page", json_page.body))
+        page = decode_json(decompress("a page", json_page.body))
         for file in page["files"]:
             file["url"] = f"{request.root_url}/simple/{name}/{file['url']}"
-        content = render_project_html(page) if page_format.is_html else orjson.dumps(page)
+        content = render_project_html(page) if page_format.is_html else encode_json(page)
         key = f"{COPIES_PREFIX}{name}/{blake2b(content, digest_size=16).hexdigest()}.{_EXTENSIONS[page_format]}"
         if self._store.stat(key) is None:
             self._store.put(key, content, content_type=page_format.content_type)

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-import orjson
-
 from indexer.errors import CorruptObject
+from indexer.json_bytes import decode_json, encode_json
 from indexer.names import Filename, ProjectName
 from indexer.simple import decompress
 from indexer.store import ObjectStore, Stored
@@ -134,7 +133,7 @@ def _key(project: ProjectName, extension: str) -> str:
 
 def encode_check(check: Check) -> bytes:
     """Return the check's bytes."""
-    return orjson.dumps(
+    return encode_json(
         {
             "v": FORMAT_VERSION,
             "page": check.page_digest,
@@ -158,7 +157,7 @@ def decode_check(key: str, body: bytes) -> Check:
         CorruptObject: they are none, or of another version.
     """
     try:
-        document = orjson.loads(body)
+        document = decode_json(body)
         if document["v"] != FORMAT_VERSION:
             raise ValueError(f"unknown version {document['v']!r}")
         return Check(

@@ -12,9 +12,8 @@ from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
-import orjson
-
 from indexer.errors import UpstreamUnavailable
+from indexer.json_bytes import decode_json, encode_json
 from indexer.names import Filename, ProjectName
 from indexer.simple import Renderer, compress, decompress
 from indexer.store import ObjectStore, Stored
@@ -127,7 +126,7 @@ class MirroredPages:
         if rendered is None:
             from indexer.html import render_project_html
 
-            content = orjson.loads(decompress(self._kept.keys(name)[0], page.body))
+            content = decode_json(decompress(self._kept.keys(name)[0], page.body))
             rendered = page_of(compress(render_project_html(content)))
             self._html.put((name, page.etag), rendered, cost=len(rendered.body))
         return rendered
@@ -211,7 +210,7 @@ class MirroredPages:
         )
         if listing.dropped:
             logger.warning("the upstream's page of %s has %d files that cannot be served", name, listing.dropped)
-        page = page_of(compress(orjson.dumps(listing.page)))
+        page = page_of(compress(encode_json(listing.page)))
         sources = encode_sources(listing.sources)
         check = Check(
             page_digest=digest_of(page.body),

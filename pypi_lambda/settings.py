@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer.errors import InvalidValue
+from indexer.json_bytes import decode_json
 from indexer.value import field, value
 
 BAKED = Path(__file__).with_name("baked_settings.json")  # written by `setup.py ldist`, absent from the sources
@@ -62,11 +63,9 @@ def decode_baked(body: bytes) -> Mapping[str, str]:
     Raises:
         InvalidValue: it is something else than a JSON object of texts.
     """
-    import orjson
-
     try:
-        values = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        values = decode_json(body)
+    except ValueError:
         values = None
     if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
         raise InvalidValue(BAKED.name, "(not shown)", "what `setup.py ldist --settings` writes")

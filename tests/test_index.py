@@ -470,7 +470,7 @@ class TestStaleness:
                 found = super().find(key, limit=limit)
                 if key == log_key(2) and found is None:
                     happen(store, added(version="2.0"))
-                    follow(index)
+                    index.refresh()
                 return found
 
         index = open_index(Overtaken(store), max_staleness_seconds=5)
