@@ -157,7 +157,7 @@ class App:
         view = self._index.view
         event, record, *results = self._store.gather(
             lambda: self._index.next_event(view),
-            lambda: self._store.find(user_key(username), limit=MAX_RECORD_BYTES),
+            lambda: self._index.find_recent(user_key(username), limit=MAX_RECORD_BYTES),
             *calls,
         )
         user = self._authenticator.check(username, password, record)

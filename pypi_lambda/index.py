@@ -26,6 +26,7 @@ from pypi_lambda.cache import Cache
 
 PAGE_CACHE_BYTES = 67_108_864  # 64 MiB of compressed pages: the largest has 0.5 MB, most have 5 KB
 PROJECT_CACHE_FILES = 50_000  # decoded projects, some 600 bytes a file: 30 MB
+RECENT_OBJECTS = 1_024  # users' records, 200 bytes each; kept only where staleness is permitted
 RELOAD_EVENTS = 64  # a tail this long is worth a look for a newer snapshot, again after as many more events
 
 logger = logging.getLogger(__name__)
@@ -127,6 +128,7 @@ class Index:
         self._checked_at = clock()  # when the present view, or one before it, was known to be at the log's end
         self._pages: Cache[tuple[ProjectName, int, str], Page] = Cache(PAGE_CACHE_BYTES)
         self._projects: Cache[tuple[ProjectName, int], Project] = Cache(PROJECT_CACHE_FILES)
+        self._recent: Cache[str, tuple[Stored | None, float]] = Cache(RECENT_OBJECTS)
         self._view = self._load()[0]
 
     @property
@@ -160,6 +162,17 @@ class Index:
         if event is None:
             self._checked_at = asked_at
         return event
+
+    def find_recent(self, key: str, *, limit: int) -> Stored | None:
+        """Return an object as it is, or as it was no longer ago than the permitted staleness; None for none."""
+        if not self._max_staleness_seconds:
+            return self._store.find(key, limit=limit)
+        asked_at = self._clock()
+        kept = self._recent.find(key)
+        if kept is None or asked_at - kept[1] >= self._max_staleness_seconds:
+            kept = (self._store.find(key, limit=limit), asked_at)
+            self._recent.put(key, kept, cost=1)
+        return kept[0]
 
     def follow(self, view: View, event: Event | None) -> View:
         """Return the view at the end of the log, given what `next_event` found after it."""

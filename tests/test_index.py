@@ -407,6 +407,22 @@ class TestTail:
 
 
 class TestStaleness:
+    @pytest.mark.parametrize(("seconds", "seen"), [(0, b"new"), (5, b"old")])
+    def test_recent_object(self, store: FolderStore, seconds: float, seen: bytes) -> None:
+        """A user's record is read anew by each request, or where that is permitted, as old as a view may be."""
+        clock = Clock()
+        index = open_index(store, max_staleness_seconds=seconds, clock=clock)
+        store.put("users/a.json", b"old")
+        index.find_recent("users/a.json", limit=100)
+        store.put("users/a.json", b"new")
+        clock.now = 4.9
+        within = index.find_recent("users/a.json", limit=100)
+        clock.now = 5.0
+        after = index.find_recent("users/a.json", limit=100)
+        assert within is not None
+        assert after is not None
+        assert (within.body, after.body) == (seen, b"new")
+
     def test_permitted_staleness_saves_the_question(self, store: FolderStore) -> None:
         """Within the permitted time nobody is asked; after it, the next request is up to date."""
         clock = Clock()
