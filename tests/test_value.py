@@ -41,7 +41,8 @@ class Account:
     @cached_property
     def greeting(self) -> str:
         """Computed once."""
-        return f"hello {self.name}" if not self.tags.append("computed") else ""
+        self.tags.append("computed")
+        return f"hello {self.name}"
 
 
 def test_defaults() -> None:
@@ -56,7 +57,8 @@ def test_equality() -> None:
     assert Point(x=1) == Point(x=1, y=0)
     assert hash(Point(x=1)) == hash(Point(x=1, y=0))
     assert Point(x=1) != Point(x=2)
-    assert Point(x=1) != Other(x=1)
+    other: object = Other(x=1)
+    assert Point(x=1) != other
 
 
 @pytest.mark.parametrize(("fields", "message"), [({}, "Point lacks 'x'"), ({"x": 1, "z": 2}, "Point has no 'z'")])
