@@ -252,6 +252,8 @@ def _reindex_hourly(settings: Settings, store: ObjectStore) -> None:
             _reindex(settings, store)
         except IndexerError as fault:
             logger.error("the reindex failed: %s", fault)
+        except Exception:  # a bug must not end all reindexes to come
+            logger.exception("the reindex failed")
 
 
 def _due(settings: Settings, store: ObjectStore) -> datetime:
