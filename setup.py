@@ -48,6 +48,7 @@ setup(
         "serve": ["click>=8.1", "granian>=2.5", "tqdm>=4.66"],
         "test": [
             "cfn-lint>=1.58",
+            "awslambdaric",
             "hypothesis",
             "moto[server]",
             "mypy",

@@ -1,7 +1,7 @@
 """JSON as bytes, by orjson.
 
-orjson is imported by the first call, because it brings `uuid` and `dataclasses` along and most cold starts read no JSON:
-the snapshot is msgpack, and pages are sent as they are stored.
+orjson is imported by the first call, because it brings `uuid` and `dataclasses` along and most cold starts read no
+JSON: the snapshot is msgpack, and pages are sent as they are stored.
 """
 
 from typing import Any

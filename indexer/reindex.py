@@ -22,6 +22,9 @@ LEAST_SHARE = 0.5
 # What a snapshot no longer names may still be read by a container that loaded the one before, for as long as one lives.
 KEEP_SUPERSEDED = timedelta(hours=6)
 
+# A container names the pages of the snapshot it started from, and starts from a newer one after 64 events.
+KEEP_PAGES = timedelta(days=7)
+PAGES_PREFIX = "pages/"
 # Copies of pages for one client, claims, probes, and large objects on their way: made anew whenever they are needed.
 TRANSIENT_PREFIXES = ("copies/", "probe/", "rebuilding/", "staging/")
 KEEP_TRANSIENT = timedelta(days=1)
@@ -103,16 +106,18 @@ def _refresh(
 ) -> None:
     known = snapshot.upstream
     least = 1 if known is None else max(1, int(known.count * LEAST_SHARE))
-    names = set(upstream.fetch_names(expected_at_least=least, on_progress=on_progress))
-    content = encode_names(names)
+    # Each once, and in the upstream's order, which mostly is sorted already: a set would take that away.
+    names = dict.fromkeys(upstream.fetch_names(expected_at_least=least, on_progress=on_progress))
+    content, count = encode_names(names), len(names)
+    names.clear()  # 100 MB of a million names
     names_sha256 = names_digest(content)
     if known is not None and _is_known(store, known, names_sha256):
-        logger.info("the upstream still lists the same %d projects", len(names))
+        logger.info("the upstream still lists the same %d projects", count)
         return
     put_master(store, content)
-    change = UpstreamRefreshed(names_sha256=names_sha256, count=len(names))
+    change = UpstreamRefreshed(names_sha256=names_sha256, count=count)
     Log(store).append(snapshot.head, change, by=by, at=timestamp(now()), id=id)
-    logger.info("the upstream lists %d projects", len(names))
+    logger.info("the upstream lists %d projects", count)
 
 
 def _is_known(store: ObjectStore, known: UpstreamNames, names_sha256: str) -> bool:
@@ -139,9 +144,22 @@ def _clear_superseded(store: ObjectStore, snapshot: Snapshot, now: datetime) -> 
     for stat in _older(store, INDEX_PREFIX, now - KEEP_SUPERSEDED):
         if stat.key < f"{INDEX_PREFIX}{snapshot.index_seq:020}":
             store.delete(stat.key)
+    _clear_pages(store, now - KEEP_PAGES)
     for prefix in TRANSIENT_PREFIXES:
         for stat in _older(store, prefix, now - KEEP_TRANSIENT):
             store.delete(stat.key)
+
+
+def _clear_pages(store: ObjectStore, moment: datetime) -> None:
+    """Remove the pages that were superseded before this moment: those with a newer one that was there by then."""
+    settled = (stat for stat in store.list(PAGES_PREFIX) if stat.modified < moment)
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for stat in settled:
+        project, _, name = stat.key.rpartition("/")
+        kinds.setdefault((project, name.partition("-")[2]), []).append(stat.key)
+    for keys in kinds.values():
+        for key in sorted(keys)[:-1]:
+            store.delete(key)
 
 
 def _older(store: ObjectStore, prefix: str, moment: datetime) -> list[Stat]:

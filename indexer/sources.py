@@ -40,6 +40,12 @@ class Source:
         return self.hashes.get("sha256")
 
     @property
+    def metadata_url(self) -> str:
+        """Where its `.metadata` is: beside the file, whatever its address ends in."""
+        path, mark, query = self.url.partition("?")
+        return f"{path}.metadata{mark}{query}"
+
+    @property
     def metadata_sha256(self) -> str | None:
         """The digest of `{url}.metadata`, where it was announced."""
         return None if isinstance(self.metadata, bool) else self.metadata.get("sha256")

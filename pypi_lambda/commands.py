@@ -2,6 +2,7 @@
 
     "reindex" | {"reindex": …} | {"rebuild": seq} | {"rebuild": "from zero"}
     {"putUser": {"username", "password", "upload"}} | {"removeUser": "name"}
+    {"ingest": {"project", "filename"}}: take a file in from the upstream
 
 An invocation that plainly means a command but is none is refused by name; what means nothing keeps the container warm.
 """
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from indexer.errors import InvalidValue
+from indexer.names import Filename, ProjectName, check_filename, normalize_name
 from indexer.value import value
 
 FROM_ZERO = "from zero"
@@ -49,7 +51,15 @@ class RemoveUser:
     username: str
 
 
-Command = Reindex | Rebuild | PutUser | RemoveUser
+@value
+class Ingest:
+    """Have a mirrored file in the store."""
+
+    project: ProjectName
+    filename: Filename
+
+
+Command = Reindex | Rebuild | PutUser | RemoveUser | Ingest
 
 
 def find_command(event: object) -> Command | None:
@@ -105,6 +115,15 @@ def _parse_remove_user(argument: object) -> Command:
     return RemoveUser(username=argument)
 
 
+def _parse_ingest(argument: object) -> Command:
+    if not isinstance(argument, Mapping) or set(argument) != {"project", "filename"}:
+        raise InvalidValue("ingest", argument, "an object with project and filename")
+    return Ingest(
+        project=normalize_name(str(argument["project"]), field="ingest.project"),
+        filename=check_filename(str(argument["filename"]), field="ingest.filename"),
+    )
+
+
 def _text(argument: Mapping[str, Any], name: str, *, shown: bool) -> str:
     value = argument.get(name)
     if not isinstance(value, str) or not value:
@@ -117,4 +136,5 @@ _PARSERS: Mapping[str, Callable[[object], Command]] = {
     "rebuild": _parse_rebuild,
     "putUser": _parse_put_user,
     "removeUser": _parse_remove_user,
+    "ingest": _parse_ingest,
 }

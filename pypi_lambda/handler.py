@@ -18,12 +18,12 @@ from indexer.events import timestamp
 from indexer.rebuild import Rebuilt, rebuild
 from indexer.root import repair_root
 from pypi_lambda.clock import new_id, utc_now
-from pypi_lambda.commands import Command, PutUser, Rebuild, Reindex, RemoveUser, find_command
+from pypi_lambda.commands import Command, Ingest, PutUser, Rebuild, Reindex, RemoveUser, find_command
 from pypi_lambda.control import Control
 from pypi_lambda.gateways import FrontDoor, find_front_door, read_request, write_response
 from pypi_lambda.http import RequestError, Response
 from pypi_lambda.notifications import find_created
-from pypi_lambda.remote import RemoteRebuilds
+from pypi_lambda.remote import RemoteIngestions, RemoteRebuilds
 from pypi_lambda.service import Service, make_service, make_upstream, renderer_of
 from pypi_lambda.settings import Settings, load_environ, read_settings
 
@@ -98,6 +98,9 @@ class Function:
                 done = {"put": command.username, "upload": command.upload}
             case RemoveUser():
                 done = {"removed": command.username, "existed": self._users().remove(command.username)}
+            case Ingest():
+                self._service.mirror.take_in(command.project, command.filename)
+                done = {"ingested": f"{command.project}/{command.filename}"}
             case _:
                 assert_never(command)
         logger.info("done: %s", done)
@@ -155,7 +158,11 @@ def _initialise() -> Function:
     settings = read_settings(load_environ(os.environ))
     logging.getLogger().setLevel(settings.logging_level)
     control = Control(os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""), sleep=time.sleep)
-    service = make_service(settings, rebuilds=RemoteRebuilds(control, clock=time.monotonic))
+    service = make_service(
+        settings,
+        rebuilds=RemoteRebuilds(control, clock=time.monotonic),
+        ingestions=RemoteIngestions(control, clock=time.monotonic),
+    )
     return Function(settings, service, control, sleep=time.sleep)
 
 

@@ -17,6 +17,14 @@ MAX_AT_ONCE = 16  # on its way into a bucket a file holds up to 50 MB; the next 
 logger = logging.getLogger(__name__)
 
 
+class StillArriving(UpstreamUnavailable):
+    """A file is on its way from the upstream and takes longer than a client waits."""
+
+    def __init__(self, key: str) -> None:
+        filename = key.rpartition("/")[2]
+        super().__init__(f"{filename} is still arriving; try again", retry_after_seconds=RETRY_AFTER_SECONDS)
+
+
 class _Run:
     def __init__(self) -> None:
         self.done = Event()
@@ -36,11 +44,14 @@ class Ingestions:
         self._lock = Lock()
         self._turns = BoundedSemaphore(MAX_AT_ONCE)
 
-    def run(self, key: str, work: Callable[[], None]) -> None:
+    def run(self, key: str, work: Callable[[], None], *, size: int | None = None) -> None:
         """Do the work, or join whoever does it already; return when it is done.
 
+        Args:
+            size: bytes that are to arrive, where that is known.
+
         Raises:
-            UpstreamUnavailable: it is not done yet; asking again later is the way to wait on.
+            StillArriving: it is not done yet; asking again later is the way to wait on.
             IndexerError: whatever the work raised, to all who waited.
         """
         with self._lock:
@@ -50,9 +61,7 @@ class Ingestions:
                 Thread(target=self._work, args=(key, run, work), name=f"ingest {key}", daemon=True).start()
                 self._runs[key] = run
         if not run.done.wait(self._wait_seconds):
-            raise UpstreamUnavailable(
-                f"{key.rpartition('/')[2]} is still arriving; try again", retry_after_seconds=RETRY_AFTER_SECONDS
-            )
+            raise StillArriving(key)
         if run.fault is not None:
             raise run.fault
 

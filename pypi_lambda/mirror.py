@@ -52,7 +52,16 @@ class Mirror:
             UpstreamUnavailable: the upstream failed, or the file takes longer than a client waits; it goes on arriving.
         """
         source = self._get_source(name, filename)
-        self._ingestions.run(cache_key(name, filename), lambda: self._take_file(name, filename, source))
+        key = cache_key(name, filename)
+        self._ingestions.run(key, lambda: self._take_file(name, filename, source), size=source.size)
+
+    def take_in(self, name: ProjectName, filename: Filename) -> None:
+        """Have a file in the store, however long that takes.
+
+        Raises:
+            NotFound, DigestMismatch, UpstreamUnavailable: as for `ingest`.
+        """
+        self._take_file(name, filename, self._get_source(name, filename))
 
     def _take_file(self, name: ProjectName, filename: Filename, source: "Source") -> None:
         if self._store.stat(cache_key(name, filename)) is not None:
@@ -83,7 +92,7 @@ class Mirror:
         if source.metadata is False:
             raise NotFound(f"the upstream has no metadata for {filename!r}")
         hashes = {} if source.metadata is True else source.metadata
-        with self.pages.upstream().open_file(f"{source.url}.metadata", limit=MAX_METADATA_BYTES) as download:
+        with self.pages.upstream().open_file(source.metadata_url, limit=MAX_METADATA_BYTES) as download:
             if download is None:
                 raise NotFound(f"the upstream announces {filename!r} but does not have it")
             body = b"".join(verified(filename, download.chunks, hashes=hashes, size=None))

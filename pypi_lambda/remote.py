@@ -1,11 +1,20 @@
-"""Rebuilds in the Lambda function: asked for by invoking the function itself, so that no answer waits for one."""
+"""What the function has itself do by invoking itself: rebuilds, which no answer waits for, and taking in large files.
+
+A container is frozen when it has answered, and whatever goes on in it. So what a client does not wait for is another
+invocation's work.
+"""
 
 from collections.abc import Callable
 from threading import Lock
 
+from pypi_lambda.cache import Cache
 from pypi_lambda.commands import FROM_ZERO
 from pypi_lambda.control import Control
+from pypi_lambda.ingestion import WAIT_SECONDS, Ingestions, StillArriving
 
+INLINE_BYTES = 33_554_432  # 32 MiB: a second or two; a client waits for that
+ASK_EVERY_SECONDS = 60.0  # clients come back every few seconds while a file arrives
+MAX_ASKED = 1_024
 REPAIR_EVERY_SECONDS = 600.0  # a container that keeps finding damage asks for a repair no more often
 
 
@@ -34,3 +43,37 @@ class RemoteRebuilds:
                 return
             self._repair_at = now
         self._control.invoke({"rebuild": FROM_ZERO})
+
+
+class RemoteIngestions(Ingestions):
+    """Takes small files in while the client waits, and has large ones taken in by an invocation of their own.
+
+    Args:
+        clock: monotonic seconds.
+        wait_seconds: how long a request waits for a small one.
+    """
+
+    def __init__(self, control: Control, *, clock: Callable[[], float], wait_seconds: float = WAIT_SECONDS) -> None:
+        super().__init__(wait_seconds=wait_seconds)
+        self._control = control
+        self._clock = clock
+        self._asked: Cache[str, float] = Cache(MAX_ASKED)
+
+    def run(self, key: str, work: Callable[[], None], *, size: int | None = None) -> None:
+        """Do the work here when it is little, else ask for it; see `Ingestions.run`."""
+        if size is not None and size > INLINE_BYTES:
+            self._ask(key)
+            raise StillArriving(key)
+        try:
+            super().run(key, work, size=size)
+        except StillArriving:
+            self._ask(key)
+            raise
+
+    def _ask(self, key: str) -> None:
+        now = self._clock()
+        asked_at = self._asked.find(key)
+        if asked_at is None or now - asked_at >= ASK_EVERY_SECONDS:
+            self._asked.put(key, now, cost=1)
+            _, project, filename = key.split("/")
+            self._control.invoke({"ingest": {"project": project, "filename": filename}})

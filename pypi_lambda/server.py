@@ -5,6 +5,7 @@ The application is made in the worker processes. They may be forks, so the proce
 """
 
 import os
+import signal
 import socket
 
 from granian import Granian
@@ -33,7 +34,16 @@ def serve_forever(*, host: str, port: int, workers: int) -> None:
         respawn_failed_workers=True,
         log_level=LogLevels.error,  # what it has to say otherwise is a remark about the number of threads
     )
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_heed_the_end)
     server.serve(target_loader=create, wrap_loader=False)
+
+
+def _heed_the_end() -> None:
+    # A forked worker has the main process's handlers until granian sets its own, when the application is loaded. They
+    # only set a flag: a worker that is told to end while it loads would go on, and be waited for STOP_SECONDS.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the main process follows it with SIGTERM
 
 
 def check_free(host: str, port: int) -> None:

@@ -34,6 +34,7 @@ class Service:
     app: App
     store: ObjectStore
     index: Index
+    mirror: Mirror
     rebuilder: Rebuilder
     make_publisher: "Callable[[], Publisher]"
 
@@ -65,12 +66,19 @@ class Rebuilds(Protocol):
         """Have everything derived written again, soon."""
 
 
-def make_service(settings: Settings, *, store: ObjectStore | None = None, rebuilds: Rebuilds | None = None) -> Service:
+def make_service(
+    settings: Settings,
+    *,
+    store: ObjectStore | None = None,
+    rebuilds: Rebuilds | None = None,
+    ingestions: Ingestions | None = None,
+) -> Service:
     """Return the app that these settings describe, with its snapshot loaded.
 
     Args:
         store: in the place of the one that the settings name.
         rebuilds: in the place of rebuilds in the background of this process.
+        ingestions: in the place of downloads that go on in this process.
     """
     store = store or open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
     renderer = renderer_of(settings)
@@ -85,17 +93,18 @@ def make_service(settings: Settings, *, store: ObjectStore | None = None, rebuil
     )
     rebuilder.on_rebuilt = index.reload
     pages = MirroredPages(store, renderer, make_upstream=lambda: make_upstream(settings), now=utc_now)
+    mirror = Mirror(store, pages, ingestions=ingestions or Ingestions())
     make_publisher = partial(_make_publisher, store, index, rebuilds)
     app = App(
         store,
         index=index,
         authenticator=Authenticator(),
-        mirror=Mirror(store, pages, ingestions=Ingestions()),
+        mirror=mirror,
         make_publisher=make_publisher,
         delivery=Delivery(store, clock=time.monotonic),
         copies=Copies(store),
     )
-    return Service(app=app, store=store, index=index, rebuilder=rebuilder, make_publisher=make_publisher)
+    return Service(app=app, store=store, index=index, mirror=mirror, rebuilder=rebuilder, make_publisher=make_publisher)
 
 
 def _make_publisher(store: ObjectStore, index: Index, rebuilds: Rebuilds) -> "Publisher":

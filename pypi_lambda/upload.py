@@ -20,7 +20,7 @@ from indexer.events import Event, FileAdded, timestamp
 from indexer.log import Head, Log
 from indexer.names import Filename, ProjectName, file_key
 from indexer.project import File
-from indexer.store import CHUNK_BYTES, ObjectStore
+from indexer.store import CHUNK_BYTES, ObjectStore, Stat
 from indexer.value import value
 from pypi_lambda.auth import User
 from pypi_lambda.forms import UploadForm, check_digests, read_upload
@@ -31,7 +31,7 @@ MAX_FILE_BYTES = 5_368_709_120  # 5 GiB: what S3 copies in one request
 # An unpublished object this old belongs to no upload that is still under way: an invocation lives at most 15 minutes,
 # and no client of the local server waits an hour.
 ORPHAN_AGE = timedelta(hours=1)
-MAX_REPLACED_BYTES = 268_435_456  # 256 MiB: replacing an orphan holds the file in memory; a larger one is refused
+MAX_REPLACED_BYTES = 268_435_456  # 256 MiB: replacing an orphan holds the file in memory; no larger one is replaced
 
 logger = logging.getLogger(__name__)
 
@@ -165,18 +165,28 @@ class Publisher:
         stat = self._store.stat(key)
         if stat is None:
             raise Conflict(f"another upload of {candidate.filename!r} is under way; try again")
-        try:
-            if stat.size == candidate.size and stored_sha256(self._store, key) == candidate.sha256:
-                return
-        except Missing:
-            raise Conflict(f"another upload of {candidate.filename!r} is under way; try again") from None
-        free_at = stat.modified + ORPHAN_AGE
-        if self._now() < free_at or candidate.size > MAX_REPLACED_BYTES:
+        age = self._now() - stat.modified
+        is_replaceable = max(stat.size, candidate.size) <= MAX_REPLACED_BYTES
+        if self._is_same(key, candidate, stat):
+            if is_replaceable and age > ORPHAN_AGE / 2:
+                # Made young again, so that nobody replaces it before this upload is committed.
+                self._replace(key, candidate, stat)
+            return
+        if not is_replaceable or age < ORPHAN_AGE:
             raise Conflict(
                 f"another upload of {candidate.filename!r} with other content is under way or was interrupted; "
-                f"upload the same content, or try again after {timestamp(free_at)}"
+                f"upload the same content, or try again after {timestamp(stat.modified + ORPHAN_AGE)}"
             )
         logger.warning("replacing the orphan %s of %s", key, timestamp(stat.modified))
+        self._replace(key, candidate, stat)
+
+    def _is_same(self, key: str, candidate: Candidate, stat: Stat) -> bool:
+        try:
+            return stat.size == candidate.size and stored_sha256(self._store, key) == candidate.sha256
+        except Missing:
+            raise Conflict(f"another upload of {candidate.filename!r} is under way; try again") from None
+
+    def _replace(self, key: str, candidate: Candidate, stat: Stat) -> None:
         try:
             self._store.replace(key, b"".join(candidate.chunks()), etag=stat.etag)
         except Changed:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Self
 
-from tests.lambda_runtime import LambdaService, RequestTooLarge, TooManyRequests, UpdateInProgress
+from tests.lambda_invocations import RequestTooLarge, TooManyRequests, UpdateInProgress
+from tests.lambda_runtime import LambdaService
 from tests.loopback import HttpRequest, HttpResponse, Loopback
 
 INVOKE = "Invoke"

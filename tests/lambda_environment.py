@@ -20,6 +20,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+from tests.lambda_invocations import Invocation, Outcome
 from tests.loopback import HttpRequest, HttpResponse, Loopback
 
 RUNTIME_API = "/2018-06-01/runtime"
@@ -63,36 +64,6 @@ class Function:
     description: str = ""
     python: str = sys.executable
     prefix: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
-    """An event on its way to an environment; `depth` counts the invocations that led to it, the function's own ones."""
-
-    id: str
-    payload: bytes
-    depth: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of an invocation.
-
-    Attributes:
-        payload: what the function returned, or the error's JSON.
-        error: the error's type, when it failed.
-        environment: the id of the environment that ran it.
-        init_seconds: from the start of the process until it asked for work, where this invocation waited for that.
-    """
-
-    payload: bytes
-    error: str | None
-    environment: str
-    init_seconds: float | None = None
-
-    def json(self) -> object:
-        """Return what the payload says."""
-        return json.loads(self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +169,11 @@ class Environment:
             "_HANDLER": function.handler,
             **function.environ,
         }
+
+    @property
+    def pid(self) -> int:
+        """The id of the process, which is stopped while it has no work."""
+        return self._process.pid
 
     @property
     def is_alive(self) -> bool:

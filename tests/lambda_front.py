@@ -18,7 +18,8 @@ from pypi_lambda.front_doors import (
 )
 from tests.answer_readers import Refused, read_answer
 from tests.event_builders import BUILDERS
-from tests.lambda_runtime import LambdaService, RequestTooLarge, TooManyRequests
+from tests.lambda_invocations import RequestTooLarge, TooManyRequests
+from tests.lambda_runtime import LambdaService
 from tests.loopback import HttpRequest, HttpResponse, Loopback
 
 # What a front door refuses by itself: an API Gateway and a Function URL leave it to Lambda.

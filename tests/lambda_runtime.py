@@ -13,12 +13,21 @@ import json
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Condition, Event, Thread, current_thread
 from typing import Any, Self
 
-from tests.lambda_environment import Environment, Function, Invocation, Outcome
+from tests.lambda_environment import Environment, Function
+from tests.lambda_invocations import (
+    FunctionError,
+    Invocation,
+    Outcome,
+    Record,
+    RequestTooLarge,
+    TooManyRequests,
+    UpdateInProgress,
+)
 
 MAX_REQUEST_BYTES = 6_291_456  # 6 MB
 MAX_EVENT_BYTES = 1_048_576  # 1 MB, of an asynchronous invocation
@@ -26,43 +35,6 @@ EVENT_TRIES = 3  # "if the function returns an error, Lambda attempts to run it 
 LOOP_DEPTH = 16  # "approximately 16 times" in one chain, then Lambda drops the event
 RETRY_PAUSES_SECONDS = (0.05, 0.1)  # there it is one minute, then two
 WAIT_SECONDS = 60.0  # for what is under way to end; far longer than anything here takes
-
-
-class RequestTooLarge(Exception):
-    """The payload is longer than an invocation's may be."""
-
-
-class TooManyRequests(Exception):
-    """As many environments as there may be are all busy."""
-
-
-class UpdateInProgress(Exception):
-    """The configuration is being changed already."""
-
-
-class FunctionError(Exception):
-    """The function raised, ran out of time, or its process ended."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.payload.decode("utf-8", "replace")[:2_000])
-        self.outcome = outcome
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """An invocation that was carried out.
-
-    Attributes:
-        kind: `RequestResponse` or `Event`.
-        attempt: from 1.
-    """
-
-    kind: str
-    payload: bytes
-    depth: int
-    attempt: int
-    outcome: Outcome
-    seconds: float
 
 
 class LambdaService:

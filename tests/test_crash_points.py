@@ -8,6 +8,7 @@ can go wrong, each time on a copy of the same index. What clients see is looked 
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from indexer.claim import rebuild_up_to
 from indexer.errors import IndexerError
 from indexer.events import FileAdded, FileYanked, NamesReserved, UserPut
 from indexer.folder import FolderStore
-from indexer.log import ORIGIN, Log, head_of
+from indexer.log import ORIGIN, Log, head_of, log_key
 from indexer.names import Filename, ProjectName
 from indexer.rebuild import rebuild
 from indexer.reindex import reindex
@@ -427,3 +428,27 @@ def test_every_call_may_fail(
         check_derived(world.store)
         shutil.rmtree(world.folder)
     assert struck
+
+
+def test_orphan_is_not_replaced_under_a_retry(tmp_path: Path) -> None:
+    """Of two uploads that meet at an old orphan, one with its bytes and one with others, the published keeps its own.
+
+    The first has found its own bytes there and is about to commit when the second comes to replace them.
+    """
+    store = FolderStore(tmp_path)
+    put_user(store)
+    key = f"projects/ours/{OLD.filename}"
+    store.put(key, OLD.content)
+    os.utime(tmp_path / key, (0, 0))
+    other = make_wheel("ours", "1.0", files={"more.py": b""})
+    pause = Fault(Mischief.SLOW, when=lambda call: (call.method, call.key) == ("put_new", log_key(1)))
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(make_app(Adversary(store, pause), new_id=ids("first ")), upload_request(OLD))
+        assert pause.reached.wait(timeout=60)
+        second = make_app(store, new_id=ids("second "))(upload_request(other))
+        pause.release.set()
+        statuses = first.result().status, second.status
+    (event,) = Log(store).read_after(ORIGIN)
+    assert isinstance(event.change, FileAdded)
+    assert sha256(store.get(key).body) == event.change.sha256
+    assert statuses == (200, 409)

@@ -17,11 +17,12 @@ from indexer.simple import Renderer
 from indexer.store import ObjectStore
 from pypi_lambda.auth import user_key
 from pypi_lambda.front_doors import EDGE_ORIGIN, EDGE_VIEWER, FRONT_DOORS, HTTP_API_1, HTTP_API_2, REST_API, FrontDoor
+from pypi_lambda.remote import INLINE_BYTES
 from tests.builders import USERNAME, added, basic, contents, put_user, upload_form, write_log
 from tests.distributions import Distribution, make_wheel
 from tests.event_builders import BUILDERS
 from tests.fake_upstream import FakeUpstream
-from tests.lambda_runtime import FunctionError
+from tests.lambda_invocations import FunctionError
 from tests.lambda_site import LambdaSite, running_function
 from tests.test_commands import S3_TEST_EVENT, SCHEDULED_EVENT
 
@@ -179,6 +180,22 @@ def test_reindex_without_upstream(site: LambdaSite) -> None:
     assert done["upstreamFault"].startswith("the upstream index failed: ")
 
 
+def test_large_mirrored_file(function_code: Path, store: ObjectStore, tmp_path: Path) -> None:
+    """A file that takes longer than a client waits is taken in once, by an invocation of its own."""
+    content = bytes(INLINE_BYTES + 1)
+    path = "/simple/big/big-1.0.tar.gz"
+    with FakeUpstream() as upstream:
+        upstream.add_file("big", "big-1.0.tar.gz", content)
+        environ = folder_environ(tmp_path / "data", UPSTREAM_INDEX_URL=upstream.url)
+        with running_function(function_code, tmp_path / "site", environ=environ) as site:
+            answers = [site.ask(FRONT_DOORS[0], "GET", path) for _ in range(2)]
+            site.service.wait_idle()
+            arrived = site.ask(FRONT_DOORS[0], "HEAD", path)
+        fetched = [target for _, target in upstream.requests if target.endswith("big-1.0.tar.gz")]
+    assert [(answer.status, answer.headers["retry-after"]) for answer in answers] == [(503, "5"), (503, "5")]
+    assert (arrived.status, arrived.headers["content-length"], len(fetched)) == (200, str(len(content)), 1)
+
+
 def test_put_and_remove_user(site: LambdaSite, store: ObjectStore) -> None:
     """A user is added, may do what was said, and is gone once removed; the log of events keeps no password."""
     user = {"username": "ada", "password": "secret of ada", "upload": False}
@@ -228,7 +245,7 @@ def test_repair(site: LambdaSite, store: ObjectStore) -> None:
 @pytest.mark.parametrize(
     ("event", "sentence"),
     [
-        ("reindexx", "invalid command 'reindexx': one of reindex, rebuild, putUser, removeUser, alone"),
+        ("reindexx", "invalid command 'reindexx': one of reindex, rebuild, putUser, removeUser, ingest, alone"),
         ({"deleteEverything": True}, "invalid command 'deleteEverything': one of reindex, rebuild, putUser"),
         ({"rebuild": "now"}, "invalid rebuild 'now': an event's number, or 'from zero'"),
     ],

@@ -203,7 +203,8 @@ def test_no_registry_is_named() -> None:
 
 def test_no_machine_is_named() -> None:
     """No file has a path of the machine it was written on."""
-    home = re.compile(rf"{re.escape(str(ROOT))}\b|/(home|Users)/\w+|/roo[t]/")
+    here = [re.escape(str(ROOT))] if len(ROOT.parts) > 2 else []  # a folder such as `/app` may be meant otherwise
+    home = re.compile("|".join([*here, r"/(home|Users)/\w+", r"/root/\."]))
     found = [
         f"{path.relative_to(ROOT)}: {match[0]}" for path in tracked_files() for match in home.finditer(_text(path))
     ]

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Lock
+from threading import Event, Lock, Semaphore
 
 import pytest
 
@@ -68,8 +68,17 @@ def test_joined(ingestions: Ingestions, threads: ThreadPoolExecutor) -> None:
     work = Work()
     runs = [threads.submit(ingestions.run, "a key", work)]
     assert work.begun.wait(PATIENCE_SECONDS)
-    never = Work()
-    runs += [threads.submit(ingestions.run, "a key", never) for _ in range(4)]
+    late = Work()  # of one who asks only after the work is done: then it may be done again
+    late.release.set()
+    asking = Semaphore(0)
+
+    def ask() -> None:
+        asking.release()
+        ingestions.run("a key", late)
+
+    runs += [threads.submit(ask) for _ in range(4)]
+    for _ in range(4):
+        assert asking.acquire(timeout=PATIENCE_SECONDS)
     assert not any(run.done() for run in runs)
     work.release.set()
     for run in runs:

@@ -98,13 +98,21 @@ def test_pieces_give_the_whole(changes: list[Change], name: ProjectName, cuts: l
     assert last == fold(empty_project(name), events)
 
 
-@given(changes=logs, name=names, again=st.integers(0, 30))
-def test_replay_is_harmless(changes: list[Change], name: ProjectName, again: int) -> None:
-    """Events that were folded already change nothing when they come again."""
+@given(changes=logs, name=names, start=st.integers(0, 30), count=st.integers(0, 30))
+def test_replay_is_harmless(changes: list[Change], name: ProjectName, start: int, count: int) -> None:
+    """Events that were folded already change nothing when any of them come again."""
     events = chain(*changes)
     once = fold(empty_project(name), events)
-    assert fold(once, events[again:]) == once
-    assert fold(fold(empty_project(name), events[:again]), events) == once
+    assert fold(once, events[start : start + count]) == once
+    assert fold(fold(empty_project(name), events[:start]), events) == once
+
+
+def test_replayed_yank_is_passed_over() -> None:
+    """A yank that was taken back does not return with a replay."""
+    yank = FileYanked(project=DEMO, filename=WHEEL, reason="broken")
+    events = chain(added(), yank, FileUnyanked(project=DEMO, filename=WHEEL))
+    once = fold(empty_project(DEMO), events)
+    assert fold(once, events[:2]) == once
 
 
 @given(changes=logs, name=names)

@@ -16,7 +16,7 @@ from indexer.log import ORIGIN, Log, log_key
 from indexer.master import encode_names, filter_key, names_digest, names_key
 from indexer.names import ProjectName
 from indexer.rebuild import load_snapshot, rebuild
-from indexer.reindex import KEEP_SUPERSEDED, KEEP_TRANSIENT, Reindexed, reindex
+from indexer.reindex import KEEP_PAGES, KEEP_SUPERSEDED, KEEP_TRANSIENT, Reindexed, reindex
 from indexer.root import root_key
 from indexer.simple import Renderer
 from indexer.snapshot import SNAPSHOT_KEY, UpstreamNames
@@ -227,6 +227,21 @@ def test_current_objects_are_never_cleared(store: FolderStore, upstream: FakeUps
     before = contents(store)
     run(store, upstream, prefix="again", now=NOW + timedelta(days=4_000))
     assert contents(store) == before
+
+
+def test_superseded_pages_are_cleared_late(store: FolderStore, upstream: FakeUpstream) -> None:
+    """A page goes only when the one after it is older than any view that may name it; then nothing that is served."""
+    for version in ("1.0", "2.0"):
+        wheel = make_wheel("demo", version)
+        store.put(f"projects/demo/{wheel.filename}", wheel.content)
+        run(store, upstream, prefix=version)
+    pages = sorted(contents(store, "pages/"))
+    written_at = max(stat.modified for stat in store.list("pages/"))
+    run(store, upstream, prefix="a", now=written_at + KEEP_PAGES - timedelta(seconds=60))
+    assert sorted(contents(store, "pages/")) == pages
+    run(store, upstream, prefix="b", now=written_at + KEEP_PAGES + timedelta(seconds=60))
+    assert sorted(contents(store, "pages/")) == pages[2:]
+    assert len(pages) == 4
 
 
 @pytest.mark.parametrize("prefix", ["copies/", "probe/", "rebuilding/", "staging/"])

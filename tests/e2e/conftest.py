@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.index import REINDEX, Cost, run_measured
 from pypi_lambda.settings import default_upstream
+from tests.e2e.costs import Cost, run_measured
 from tests.integration.clients import Clients
 from tests.integration.commands import Place, clean_environ
 from tests.integration.running import Server, serving
+from tests.servers import program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +25,9 @@ class Filled:
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
     """An index that knows the upstream's list of projects."""
+    command = [program("serverless-pypi"), "reindex"]
     place = Place(environ={"BUCKET": f"file://{tmp_path_factory.mktemp('index')}"})
-    return Filled(place=place, cost=run_measured(REINDEX, clean_environ(place.environ)))
+    return Filled(place=place, cost=run_measured(command, clean_environ(place.environ)))
 
 
 @pytest.fixture(scope="session")

@@ -64,6 +64,13 @@ class Server:
         """GET as the user."""
         return self.request("GET", path, user=self.user, **arguments)
 
+    def answers(self, path: str) -> bool:
+        """Tell whether a GET of the user succeeds."""
+        try:
+            return self.get(path).status_code == 200
+        except requests.ConnectionError:
+            return False
+
     def request(self, method: str, path: str, *, user: User | None, **arguments: Any) -> requests.Response:
         """Send a request and follow redirects; `path` is below the base path."""
         with requests.Session() as session:
@@ -119,23 +126,25 @@ class Server:
         self.process.wait()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A server process that may not answer yet."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+    output_file: Path
+    log_file: Path
+
+
 @contextmanager
-def serving(
-    place: Place,
-    logs: Path,
-    *,
-    upstream: str,
-    user: User | None = None,
-    options: Sequence[str] = (),
-    cwd: Path | None = None,
-    **environ: str,
-) -> Iterator[Server]:
+def starting(
+    place: Place, logs: Path, *, upstream: str, options: Sequence[str] = (), cwd: Path | None = None, **environ: str
+) -> Iterator[Started]:
     """Run `serverless-pypi serve` while the block runs, then end it and make sure that it reported no bug.
 
     Args:
         logs: an existing folder for what it prints.
         upstream: the URL of the upstream.
-        user: who it knows from an earlier start; without, the password that it prints is read.
         options: more options of the command.
         environ: more environment variables.
     """
@@ -153,35 +162,58 @@ def serving(
             start_new_session=True,  # so that its children can be ended with it
         )
         try:
-            url = f"http://127.0.0.1:{port}{environ.get('API_GATEWAY_BASE_PATH', '')}"
-            _await_answer(process, url, folder / "log")
-            server = Server(
-                place=place,
-                url=url,
-                user=user or _printed_user((folder / "output").read_text()),
+            yield Started(
+                url=f"http://127.0.0.1:{port}{environ.get('API_GATEWAY_BASE_PATH', '')}",
                 process=process,
                 output_file=folder / "output",
                 log_file=folder / "log",
             )
-            yield server
         finally:
-            killed = _end(process)
+            _end(process)
             # pytest shows this with a test that failed.
             print((folder / "output").read_text(), (folder / "log").read_text())  # noqa: T201
-    assert killed or process.returncode == 0
-    assert "Traceback" not in server.log
+    assert process.returncode in (0, -signal.SIGKILL)
+    assert "Traceback" not in (folder / "log").read_text()
 
 
-def _await_answer(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+@contextmanager
+def serving(
+    place: Place,
+    logs: Path,
+    *,
+    upstream: str,
+    user: User | None = None,
+    options: Sequence[str] = (),
+    cwd: Path | None = None,
+    **environ: str,
+) -> Iterator[Server]:
+    """Like `starting`, but the block begins when the server answers.
+
+    Args:
+        user: who it knows from an earlier start; without, the password that it prints is read.
+    """
+    with starting(place, logs, upstream=upstream, options=options, cwd=cwd, **environ) as started:
+        _await_answer(started)
+        yield Server(
+            place=place,
+            url=started.url,
+            user=user or _printed_user(started.output_file.read_text()),
+            process=started.process,
+            output_file=started.output_file,
+            log_file=started.log_file,
+        )
+
+
+def _await_answer(started: Started) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                assert session.get(f"{url}/health", timeout=START_SECONDS).text == "ok\n"
+                assert session.get(f"{started.url}/health", timeout=START_SECONDS).text == "ok\n"
         except requests.ConnectionError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"the server did not start:\n{log.read_text()}")
+            if started.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the server did not start:\n{started.log_file.read_text()}")
             time.sleep(0.02)
         else:
             return
@@ -193,18 +225,15 @@ def _printed_user(output: str) -> User:
     return User(name=found[1], password=found[2])
 
 
-def _end(process: "subprocess.Popen[bytes]") -> bool:
-    """End a server; return whether a test had killed it before."""
-    if process.poll() is not None:
-        return True
-    process.send_signal(signal.SIGTERM)
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
     try:
         process.wait(timeout=40)
     finally:
         with suppress(ProcessLookupError):  # as it should be: nothing is left of it
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    return False
 
 
 def eventually(condition: Callable[[], bool]) -> None:

@@ -159,7 +159,7 @@ def _notify(client: Any, arn: str) -> None:
 
 
 def test_drop_box_to_fresh_containers(emulated: Emulated) -> None:
-    """A file in the drop box is published on S3's notification; the function invokes itself, rebuilds, and changes its configuration."""
+    """A file in the drop box is published on S3's notification; the function rebuilds and changes its configuration."""
     assert emulated.call({"warm": True}) == {"warm": True, "seq": 0}
     emulated.store.put(f"incoming/by ada/{WHEEL.filename}", WHEEL.content)
     eventually(lambda: emulated.rebuilt(1))
