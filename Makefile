@@ -22,9 +22,13 @@ lint: .venv/test  ## formatting, rules, types, direction of imports
 	$(BIN)/cfn-lint deploy/*.yaml
 	$(BIN)/pytest -q tests/test_imports.py
 
-bench: .venv/test  ## measure the indexer and the candidates for the local server
-	$(BIN)/python -m benchmarks.index
-	$(BIN)/python -m benchmarks.servers
+bench: .venv/bench  ## measure everything; QUICK=--quick for a first look (wrk makes better load, where it is installed)
+	$(BIN)/python -m benchmarks.cold $(QUICK)
+	$(BIN)/python -m benchmarks.warm $(QUICK)
+	$(BIN)/python -m benchmarks.index $(QUICK)
+	$(BIN)/python -m benchmarks.http $(QUICK)
+	$(BIN)/python -m benchmarks.burst $(QUICK)
+	$(BIN)/python -m benchmarks.tune $(QUICK)
 
 PYTHON_VERSION ?= 3.13
 ARCH ?= x86_64
@@ -61,6 +65,10 @@ clean:  ## remove what these commands made, but not ./data
 
 .venv/package: .venv/pip setup.py
 	$(BIN)/python -m pip install --quiet 'setuptools>=77'
+	touch $@
+
+.venv/bench: .venv/test
+	$(BIN)/python -m pip install --quiet --editable '.[serve,test,bench]'
 	touch $@
 
 .venv/test: .venv/pip setup.py

@@ -46,6 +46,7 @@ setup(
     extras_require={
         # What a laptop or a server needs and the Lambda function does not.
         "serve": ["click>=8.1", "granian>=2.5", "tqdm>=4.66"],
+        "bench": ["matplotlib>=3.9", "waitress"],
         "test": [
             "cfn-lint>=1.58",
             "awslambdaric",

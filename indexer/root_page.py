@@ -24,6 +24,8 @@ MAX_MARKUP_CHARS = 1_048_576  # 1 Mi: HTMLParser reads unfinished markup again w
 # exactly this to it too, and recognising it here takes a quarter of the time (benchmarked on 927,000 links).
 _PLAIN_LINK = re.compile(r'\s*<a href="([^"<>&]*)">([^<>&]*)</a>\s*(?:<br ?/?>)?')
 _PLAIN_START = '<a href="'
+# What may stand before a project's name: a path in which nothing is escaped, no query, no scheme and no host.
+_PLAIN_HEAD = re.compile(r"(?:/(?!/))?(?:[A-Za-z0-9._~-]+/)*")
 
 
 class NotARootPage(IndexerError):
@@ -110,6 +112,7 @@ class _HtmlNames(HTMLParser):
         self._href: str | None = None
         self._text: list[str] | None = None  # of the link that is open
         self._html_open = False
+        self._head = ""  # of the last plain link's address, which the others have, too
 
     def read(self, piece: bytes) -> list[ProjectName | None]:
         """Take in the next bytes and return the names that are complete by now.
@@ -158,11 +161,17 @@ class _HtmlNames(HTMLParser):
                 break
             position = link.end()
             href = link[1]
-            if href[-1:] == "/" and is_normalized(href[:-1]):
-                self._names.append(ProjectName(href[:-1]))
+            cut = href.rfind("/", 0, -1) + 1
+            if href[-1:] == "/" and is_normalized(name := href[cut:-1]) and self._is_plain(href[:cut]):
+                self._names.append(ProjectName(name))
             else:
                 self._add(href, link[2])
         return position
+
+    def _is_plain(self, head: str) -> bool:
+        if head != self._head and _PLAIN_HEAD.fullmatch(head):
+            self._head = head
+        return head == self._head
 
     def _feed(self, text: str) -> None:
         try:

@@ -23,6 +23,7 @@ from indexer.value import field, replace, value
 SNAPSHOT_KEY = "snapshot.msgpack.zst"
 SNAPSHOT_VERSION = 1
 MAX_SNAPSHOT_BYTES = 134_217_728  # 128 MiB unpacked: ten million upstream names and a million private projects are 40
+MAX_SPLICED = 1_000  # changed projects put into the lines one by one: 11 ms of 100,000 lines, written anew 90
 FALSE_POSITIVE_RATE = 0.005  # a false positive costs one request that the upstream answers with 404
 
 
@@ -44,15 +45,20 @@ class ProjectTable:
         return self._search(name.encode()) if found is None else found
 
     def _search(self, name: bytes) -> int | None:
-        low, high = 0, len(self._lines)
+        start, end = self._place(name, 0)
+        return int(self._lines[start:end].rpartition(b" ")[2]) if start < end else None
+
+    def _place(self, name: bytes, low: int) -> tuple[int, int]:
+        """Return where the name's line is, from `low` on; an empty place where it would be."""
+        high = len(self._lines)
         while low < high:
             start = self._lines.rfind(b"\n", low, (low + high) // 2) + 1 or low
-            end = self._lines.index(b"\n", start)
-            here, _, seq = self._lines[start:end].partition(b" ")
+            end = self._lines.index(b"\n", start) + 1
+            here = self._lines[start:end].partition(b" ")[0]
             if here == name:
-                return int(seq)
-            low, high = (end + 1, high) if here < name else (low, start)
-        return None
+                return start, end
+            low, high = (end, high) if here < name else (low, start)
+        return low, low
 
     def with_changes(self, changes: dict[ProjectName, int]) -> "ProjectTable":
         """Return the table with these projects added or moved on."""
@@ -65,7 +71,14 @@ class ProjectTable:
 
     def encode(self) -> bytes:
         """Return the table as lines."""
-        return b"".join(f"{name} {seq}\n".encode() for name, seq in self.items())
+        if len(self._over) > MAX_SPLICED:
+            return b"".join(f"{name} {seq}\n".encode() for name, seq in self.items())
+        parts, position = [], 0
+        for name, seq in sorted(self._over.items()):
+            start, end = self._place(name.encode(), position)
+            parts += [self._lines[position:start], f"{name} {seq}\n".encode()]
+            position = end
+        return b"".join([*parts, self._lines[position:]])
 
 
 class NameFilter:

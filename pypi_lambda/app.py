@@ -191,17 +191,21 @@ class App:
             self._authenticate(request)
             return _redirect(request, f"/simple/{name}/")
         extension = "html" if page_format.is_html else "json"
-        before = self._index.view
-        private = before.standing(name) is Standing.PRIVATE
-        keys = (
-            [self._index.find_page_key(before, name, extension)] if private else self._mirror.pages.keys_to_read(name)
-        )
-        wanted = [key for key in keys if key is not None]
+        wanted = self._keys_to_read(name, extension)
         _, view, read = self._read(request, *(self._finder(key) for key in wanted))
         ahead = {key: ReadAhead(key=key, stored=stored) for key, stored in zip(wanted, read, strict=True)}
         page = self._page(view, name, extension, ahead)
         get_json = partial(self._page, view, name, "json", ahead)
         return self._page_delivery.send_project(request, name, page, page_format, get_json)
+
+    def _keys_to_read(self, name: ProjectName, extension: str) -> Sequence[str]:
+        """Return the keys that will probably be needed for a project's page."""
+        view = self._index.view
+        standing = view.standing(name)
+        if standing is Standing.PRIVATE:
+            key = self._index.find_page_key(view, name, extension)
+            return () if key is None else (key,)
+        return self._mirror.pages.keys_to_read(name) if standing is Standing.UPSTREAM else ()
 
     def _finder(self, key: str) -> Callable[[], Any]:
         return lambda: self._store.find(key)

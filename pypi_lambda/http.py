@@ -291,6 +291,7 @@ def negotiate(accept: str | None) -> Format:
     return max(Format, key=lambda page_format: liked.get(page_format, (0.0, 0, 0)))
 
 
+@lru_cache(maxsize=64)
 def accepts_gzip(accept_encoding: str | None) -> bool:
     """Tell whether the client takes a body that was compressed with gzip; one that does not say takes none."""
     weights = dict(_weighted((accept_encoding or "")[:MAX_HEADER_LENGTH]))
