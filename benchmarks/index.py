@@ -1,160 +1,259 @@
-"""What the indexer costs with the real public upstream: reindex, rebuild after one upload, root listing, loading.
+"""What the indexer costs, and how that grows: reindex, rebuild, root listings and loading, over sizes up to ten million
+upstream names, a hundred thousand private projects and a million files.
 
-    python -m benchmarks.index [--upstream URL]
+    python -m benchmarks.index [--quick]
 
-Reads the upstream's list of projects once. Prints a Markdown table; takes about half a minute. POSIX only: a process's
-cost comes from `wait4`.
+Every measurement is a process of its own, over a folder that another process filled; the upstream is a third one, on
+loopback. Reindex and rebuild from zero are the commands, whole, from Python's start to its end; the rest is the work
+alone, in a process that has it loaded. The folder is in memory where the machine has such a place, so that wall time is
+not the disk's. Linux only. In full it takes half an hour, and 6 GB there.
 """
 
 import argparse
-import logging
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from indexer.events import FileAdded, timestamp
-from indexer.log import Head, Log, head_of
-from indexer.master import MASTER_PREFIX
-from indexer.names import Filename, ProjectName
-from indexer.rebuild import load_snapshot, rebuild
-from indexer.root import RENDERERS, put_root
-from indexer.simple import Renderer
-from indexer.snapshot import SNAPSHOT_KEY
-from indexer.store import ObjectStore, open_store
-from pypi_lambda.clock import new_id, utc_now
-from tests.adversary import Adversary
+from benchmarks.report import Table, draw_lines, progress, write_results
+from benchmarks.stats import growth_exponent
+from tests.builders import MEMORY
 
-REINDEX = (sys.executable, "-P", "-m", "pypi_lambda.cli", "reindex")
-REBUILD = (sys.executable, "-P", "-m", "pypi_lambda.cli", "rebuild")
-PRIVATE_PROJECTS = 1_000
-REPEATS = 5  # of what is quick; the median is shown
-# The unit of ru_maxrss (getrusage(2)): bytes on macOS, KiB elsewhere.
-_MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1_024
+REAL_NAMES = 927_000  # what the public index listed in November 2026
+REAL_PROJECTS = 1_000
+
+NAMES = (1_000, 10_000, 100_000, REAL_NAMES, 2_500_000, 10_000_000)
+PROJECTS = (10, 100, 1_000, 10_000, 100_000)
+LOGS = ((10, 50), (100, 500), (1_000, 5_000), (10_000, 50_000), (100_000, 1_000_000))  # projects and files
+
+QUICK_NAMES = (1_000, 10_000, 100_000, REAL_NAMES)
+QUICK_LOGS = ((10, 50), (100, 500), (1_000, 5_000))
+
+FITTED = 3  # points at the end of a curve, where what is the same at every size no longer hides how it grows
+STEP_SECONDS = 3_600.0  # folding a million events from a folder takes a quarter of that
+
+Taken = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What something took; `peak_bytes` is a whole process's largest resident memory, None for a part of one."""
+class Curve:
+    """What something took over sizes; None where it could not be done at a size, and `faults` say why."""
 
-    wall_seconds: float
-    cpu_seconds: float
-    peak_bytes: int | None = None
+    title: str
+    unit: str
+    sizes: tuple[int, ...]
+    taken: tuple[Taken | None, ...]
+    faults: tuple[str, ...] = ()
+
+    def points(self, what: str) -> list[tuple[float, float]]:
+        """Return sizes with what was taken of this kind."""
+        return [(size, taken[what]) for size, taken in zip(self.sizes, self.taken, strict=True) if taken is not None]
+
+    def exponent(self, what: str) -> float:
+        """Return e where what was taken grows as size**e, at the curve's end."""
+        sizes, costs = zip(*self.points(what)[-FITTED:], strict=True)
+        return growth_exponent(sizes, costs)
 
 
-def run_measured(command: Sequence[str], environ: Mapping[str, str]) -> Cost:
-    """Run a command to its end, as a process of its own, and return what it cost.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """A figure that the indexer must show, and what it shows."""
+
+    title: str
+    limit: float
+    found: float
+    unit: str
+
+
+class Failed(Exception):
+    """A step failed; the text is the last line of what it said."""
+
+
+def take(step: str, folder: Path, *sizes: int, environ: Mapping[str, str] | None = None) -> Taken:
+    """Take a step in a process of its own and return what it took; nothing, where the step only prepares.
 
     Raises:
-        CalledProcessError: it failed.
+        Failed: it did not end well.
     """
-    began = time.perf_counter()
-    process = subprocess.Popen(command, env=environ)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return Cost(
-        wall_seconds=time.perf_counter() - began,
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_bytes=usage.ru_maxrss * _MAXRSS_BYTES,
+    command = _command(step, folder, sizes)
+    done = subprocess.run(
+        command,
+        env={**os.environ, **(environ or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=STEP_SECONDS,
+        check=False,
     )
+    if done.returncode != 0:
+        raise Failed(f"{step} {' '.join(map(str, sizes))}: {done.stderr.strip().splitlines()[-1]}")
+    said = done.stdout.splitlines()
+    taken: Taken = json.loads(said[-1]) if said else {}
+    return taken
 
 
 @contextmanager
-def measured(costs: list[Cost]) -> Iterator[None]:
-    """Append what the block cost this process."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    yield
-    costs.append(Cost(wall_seconds=time.perf_counter() - wall, cpu_seconds=time.process_time() - cpu))
+def upstream(names: int, form: str = "json") -> Iterator[Mapping[str, str]]:
+    """Run an upstream that lists so many names, as JSON or as HTML, and give the environment that leads there."""
+    command = _command(f"serve_{form}", Path(), (names,))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield {"UPSTREAM_INDEX_URL": json.loads(process.stdout.readline())["url"]}
+        finally:
+            process.stdin.close()
 
 
-def median(costs: Sequence[Cost]) -> Cost:
-    """Return the one in the middle, by CPU time."""
-    return sorted(costs, key=lambda cost: cost.cpu_seconds)[len(costs) // 2]
+def _command(step: str, folder: Path, sizes: Sequence[int]) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.index_steps", step, str(folder), *map(str, sizes)]
 
 
-def append_file(store: ObjectStore, head: Head, project: str, version: str) -> Head:
-    """Append the event of an upload to the log and return its end."""
-    change = FileAdded(
-        project=ProjectName(project),
-        filename=Filename(f"{project.replace('-', '_')}-{version}-py3-none-any.whl"),
-        version=version,
-        size=12_345,
-        sha256="0" * 64,
-        upload_time=timestamp(utc_now()),
-        requires_python=">=3.11",
-        metadata_sha256="1" * 64,
+def measure_reindex(sizes: Sequence[int], form: str) -> Curve:
+    """Measure a reindex into an empty folder, from an upstream that answers in this form."""
+    taken: list[Taken | None] = []
+    faults = []
+    for size in progress(sizes, f"reindex over names, {form}"):
+        with upstream(size, form) as environ, tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+            try:
+                taken.append(take("reindex", Path(folder), environ=environ))
+            except Failed as fault:
+                taken.append(None)
+                faults.append(str(fault))
+    return Curve(
+        title=f"reindex from {form.upper()}",
+        unit="upstream names",
+        sizes=tuple(sizes),
+        taken=tuple(taken),
+        faults=tuple(faults),
     )
-    return head_of(Log(store).append(head, change, by="benchmark", at=timestamp(utc_now()), id=new_id()))
 
 
-def rebuild_after_uploads(store: ObjectStore, projects: Sequence[str]) -> tuple[Cost, list[str]]:
-    """Rebuild after one upload to each of these projects in turn; return the median cost, and the keys it touched."""
-    recorder = Adversary(store)  # without a fault it only writes down what is asked of it
-    head = load_snapshot(store, Renderer()).snapshot.head
-    costs: list[Cost] = []
-    for number, project in enumerate(projects):
-        head = append_file(store, head, project, f"2.{number}")
-        with measured(costs):
-            rebuild(recorder, Renderer())
-    return median(costs), sorted({call.key for call in recorder.calls})
+# What is measured over a snapshot's sizes, and what it is called.
+_OVER_SNAPSHOT = {
+    "rebuild_after_uploads": "rebuild after one upload",
+    "load": "load the snapshot",
+    "root_json": "root listing, JSON",
+    "root_html": "root listing, HTML",
+}
 
 
-def _rows(folder: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, Cost, str]]:
-    store = open_store(environ["BUCKET"], "")
-    cost = run_measured(REINDEX, environ)
-    snapshot = load_snapshot(store, Renderer()).snapshot
-    assert snapshot.upstream is not None
-    yield "`serverless-pypi reindex`, empty folder", cost, f"{snapshot.upstream.count:,} names"
-    head = snapshot.head
-    for number in range(PRIVATE_PROJECTS):
-        head = append_file(store, head, f"private-{number}", "1.0")
-    yield f"`serverless-pypi rebuild`, {PRIVATE_PROJECTS:,} uploads", run_measured(REBUILD, environ), ""
-    cost, keys = rebuild_after_uploads(store, [f"private-{number}" for number in range(REPEATS)])
-    lists = [key for key in keys if key.startswith(MASTER_PREFIX)]
-    yield "rebuild after one upload, in the server", cost, f"{len(lists)} lists of names read"
-    append_file(store, load_snapshot(store, Renderer()).snapshot.head, "private-0", "3.0")
-    yield "`serverless-pypi rebuild` after one upload", run_measured(REBUILD, environ), ""
-    cost = _cost_of(lambda: load_snapshot(store, Renderer()))
-    yield "load the snapshot", cost, f"{(folder / SNAPSHOT_KEY).stat().st_size:,} bytes"
-    current = load_snapshot(store, Renderer()).snapshot
-    for extension in RENDERERS:
-        cost = _cost_of(lambda extension=extension: put_root(store, current, extension))  # type: ignore[misc]
-        yield f"make the root listing, {extension}", cost, ""
+def measure_snapshots(unit: str, shapes: Sequence[tuple[int, int]], sizes: Sequence[int]) -> list[Curve]:
+    """Measure what begins with a snapshot.
+
+    Args:
+        shapes: upstream names and private projects.
+        sizes: which of the two it is that grows.
+    """
+    found: dict[str, list[Taken]] = {step: [] for step in _OVER_SNAPSHOT}
+    for names, projects in progress(shapes, f"snapshots over {unit}"):
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+            take("fill_snapshot", Path(folder), names, projects)
+            for step, taken in found.items():
+                taken.append(take(step, Path(folder)))
+    return [
+        Curve(title=_OVER_SNAPSHOT[step], unit=unit, sizes=tuple(sizes), taken=tuple(taken))
+        for step, taken in found.items()
+    ]
 
 
-def _cost_of(work: Callable[[], object]) -> Cost:
-    costs: list[Cost] = []
-    for _ in range(REPEATS):
-        with measured(costs):
-            work()
-    return median(costs)
+def measure_logs(shapes: Sequence[tuple[int, int]]) -> list[Curve]:
+    """Measure a rebuild from zero, and a reindex after it that finds every file published and no new names."""
+    found: list[list[Taken]] = [[], []]
+    with upstream(1_000) as environ:
+        for projects, files in progress(shapes, "logs over files"):
+            with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+                take("fill_log", Path(folder), projects, files)
+                found[0].append(take("rebuild_from_zero", Path(folder)))
+                found[1].append(take("reindex", Path(folder), environ=environ))
+    sizes = tuple(files for _, files in shapes)
+    titles = ("rebuild from zero", "reindex, 1,000 names")
+    return [
+        Curve(title=title, unit="private files", sizes=sizes, taken=tuple(taken))
+        for title, taken in zip(titles, found, strict=True)
+    ]
+
+
+def _promises(curves: Sequence[Curve]) -> list[Promise]:
+    found = {(curve.title, curve.unit): dict(zip(curve.sizes, curve.taken, strict=True)) for curve in curves}
+    promises = []
+    for form in ("JSON", "HTML"):  # the public index sends JSON to those who ask for it, as we do
+        title, reindex = f"reindex from {form}, {REAL_NAMES:,} names", found[f"reindex from {form}", "upstream names"]
+        taken = reindex[REAL_NAMES] or {}
+        promises += [
+            Promise(title=title, limit=8, found=taken["process_cpu"], unit="s CPU"),
+            Promise(title=title, limit=350, found=taken["peak"] / 1e6, unit="MB at its peak"),
+        ]
+    rebuild = found["rebuild after one upload", "private projects"]
+    most = max(rebuild)
+    title, taken = f"rebuild after one upload, {REAL_NAMES:,} names, {most:,} projects", rebuild[most] or {}
+    return [
+        *promises,
+        Promise(title=title, limit=0.5, found=taken["wall"], unit="s"),
+        Promise(title=title, limit=150, found=taken["cpu"] * 1e3, unit="ms CPU"),
+        Promise(title=title, limit=0, found=taken["names_lists_read"], unit="lists of names read"),
+    ]
+
+
+def _promise_table(promises: Sequence[Promise]) -> Table:
+    rows = [
+        (promise.title, promise.found, promise.limit, promise.unit, "yes" if promise.found <= promise.limit else "no")
+        for promise in promises
+    ]
+    return Table(columns=("figure", "found", "at most", "unit", "reached"), rows=tuple(rows))
+
+
+def _curve_table(curves: Sequence[Curve]) -> Table:
+    rows: list[tuple[str | float | None, ...]] = []
+    for curve in curves:
+        for size, taken in zip(curve.sizes, curve.taken, strict=True):
+            is_last = size == curve.sizes[-1]
+            costs = (None,) * 3 if taken is None else (taken["wall"], taken["cpu"], taken["peak"] / 1e6)
+            exponents = (curve.exponent("cpu"), curve.exponent("peak")) if is_last else ("", "")
+            rows.append((curve.title, f"{size:,} {curve.unit}", *costs, *exponents))
+    columns = ("what", "size", "wall s", "CPU s", "peak MB", "CPU grows as size^", "memory as size^")
+    return Table(columns=columns, rows=tuple(rows))
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure, print the tables, and leave the results behind."""
     parser = argparse.ArgumentParser(description="Measure the indexer.")
-    parser.add_argument("--upstream", metavar="URL", help="in the place of the public index")
-    upstream = parser.parse_args().upstream
-    logging.basicConfig(level=logging.ERROR)
-    print("| | wall | CPU | peak memory | |\n|---|--:|--:|--:|---|")
-    with tempfile.TemporaryDirectory() as folder:
-        environ = {**os.environ, "BUCKET": f"file://{folder}", "LOGGING_LEVEL": "ERROR"}
-        if upstream is not None:
-            environ["UPSTREAM_INDEX_URL"] = upstream
-        for title, cost, note in _rows(Path(folder), environ):
-            peak = "" if cost.peak_bytes is None else f"{cost.peak_bytes / 1e6:.0f} MB"
-            print(f"| {title} | {_ms(cost.wall_seconds)} | {_ms(cost.cpu_seconds)} | {peak} | {note} |", flush=True)
+    parser.add_argument("--quick", action="store_true", help="without the largest sizes; not to be cited")
+    parser.add_argument("--files-at-most", type=int, default=LOGS[-1][1], metavar="N", help="leave out larger logs")
+    arguments = parser.parse_args()
+    quick = arguments.quick
+    names = QUICK_NAMES if quick else NAMES
+    logs = [shape for shape in (QUICK_LOGS if quick else LOGS) if shape[1] <= arguments.files_at_most]
+    curves = [
+        measure_reindex(names, "json"),
+        measure_reindex(names, "html"),
+        *measure_snapshots("upstream names", [(size, REAL_PROJECTS) for size in names], names),
+        *measure_snapshots("private projects", [(REAL_NAMES, size) for size in PROJECTS], PROJECTS),
+        *measure_logs(logs),
+    ]
+    promises = _promises(curves)
+    print(_promise_table(promises).plain(), "", _curve_table(curves).plain(), sep="\n")
+    for fault in (fault for curve in curves for fault in curve.faults):
+        print(f"\n{fault}")
+    path = write_results("index", {"promises": promises, "curves": curves}, quick=quick)
+    print(f"\n{path}")
+    if not quick:
+        _draw(curves)
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1_000:,.{0 if seconds > 0.01 else 1}f} ms"
+def _draw(curves: Sequence[Curve]) -> None:
+    for unit in dict.fromkeys(curve.unit for curve in curves):
+        shown = [curve for curve in curves if curve.unit == unit]
+        for what, label in (("cpu", "CPU seconds"), ("peak", "bytes at the peak")):
+            series = {curve.title: curve.points(what) for curve in shown}
+            name = f"index-{unit.replace(' ', '-')}-{what}"
+            draw_lines(name, f"The indexer over {unit}", series=series, x_label=unit, y_label=label)
 
 
 if __name__ == "__main__":

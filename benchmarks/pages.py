@@ -10,7 +10,7 @@ import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, islice
 from random import Random
 from typing import Any
 from urllib.parse import urljoin
@@ -49,7 +49,7 @@ def make_page(name: str, files: int, *, origin: str = "") -> ProjectPage:
         origin: where the files are, as the public index has them on another host; "" for the index's own.
     """
     random = Random(name)
-    entries = [_entry(random, filename, origin) for filename, _ in zip(_filenames(name, files), range(files))]
+    entries = [_entry(random, filename, origin) for filename in islice(_filenames(name, files), files)]
     versions = list(dict.fromkeys(entry["filename"].removesuffix(".tar.gz").split("-")[1] for entry in entries))
     page = {
         "meta": {"_last-serial": 36_000_000, "api-version": "1.4"},
@@ -99,8 +99,9 @@ def _entry(random: Random, filename: str, origin: str) -> dict[str, Any]:
 
 def _render_html(name: str, entries: list[dict[str, Any]]) -> bytes:
     links = "".join(f"{_link(entry)}<br />\n" for entry in entries)
-    head = f'<meta name="pypi:repository-version" content="1.4">\n<title>Links for {name}</title>'
-    return f"<!DOCTYPE html>\n<html>\n<head>\n{head}\n</head>\n<body>\n<h1>Links for {name}</h1>\n{links}</body>\n</html>\n".encode()
+    head = f'<head>\n<meta name="pypi:repository-version" content="1.4">\n<title>Links for {name}</title>\n</head>'
+    body = f"<body>\n<h1>Links for {name}</h1>\n{links}</body>"
+    return f"<!DOCTYPE html>\n<html>\n{head}\n{body}\n</html>\n".encode()
 
 
 def _link(entry: dict[str, Any]) -> str:

@@ -58,7 +58,7 @@ def _lines(path: str) -> list[str]:
 
 
 def read_commit() -> str:
-    """Return the commit that is checked out, with a plus sign when the files differ from it; "" outside a repository."""
+    """Return the commit that is checked out, with a plus sign when the product's files differ, or ""."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(ROOT), *arguments]
@@ -165,7 +165,7 @@ def draw_bars(
     axes.set_xscale("log")
     axes.set_xlabel(unit)
     axes.margins(x=0.15)
-    axes.legend(loc="lower right", fontsize=8, frameon=False)
+    figure.legend(loc="outside lower center", ncols=len(series), fontsize=8, frameon=False)
     return _saved(figure, name)
 
 

@@ -92,8 +92,9 @@ def growth_exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
 
     points = [(log(size), log(cost)) for size, cost in zip(sizes, costs, strict=True)]
     middle_x, middle_y = (sum(values) / len(points) for values in zip(*points, strict=True))
-    rise = sum((x - middle_x) * (y - middle_y) for x, y in points)
-    return rise / sum((x - middle_x) ** 2 for x, _ in points)
+    rise: float = sum((x - middle_x) * (y - middle_y) for x, y in points)
+    run: float = sum((x - middle_x) * (x - middle_x) for x, _ in points)
+    return rise / run
 
 
 def shown(value: float) -> str:

@@ -4,7 +4,7 @@ so that an index that asks its upstream on every request is not measured by the 
     python -m benchmarks.upstream PORT
 
 Answers JSON or HTML by `Accept`, gzip by `Accept-Encoding`, and 304 to the entity tag, as the public index does. The
-files that its pages name do not exist.
+files that its pages name do not exist. `/asked` tells how often its pages were asked for.
 """
 
 import gzip
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from benchmarks.pages import LARGE, SMALL, make_page
+from benchmarks.processes import HOST
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-HOST = "127.0.0.1"
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE = "text/html; charset=utf-8"
 FRESH_SECONDS = 600  # what the public index says
@@ -42,12 +42,17 @@ def make_application(port: int) -> "WSGIApplication":
         port: where it will listen: its pages name files by their whole address, as the public index's do.
     """
     documents = _documents(f"http://{HOST}:{port}")
+    asked = [0]
 
     def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         found = documents.get(environ["PATH_INFO"])
         if found is None:
-            start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "0")])
-            return []
+            is_count = environ["PATH_INFO"] == "/asked"
+            body = str(asked[0]).encode() if is_count else b"no such thing"
+            status = "200 OK" if is_count else "404 Not Found"
+            start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+            return [body]
+        asked[0] += 1  # it has one thread
         document = found[JSON_TYPE in environ.get("HTTP_ACCEPT", "")]
         headers = [
             ("Content-Type", document.content_type),
@@ -107,6 +112,7 @@ def serve(port: int) -> None:
         port=port,
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
+        blocking_threads=1,
         websockets=False,
         log_level=LogLevels.error,
     )
