@@ -34,10 +34,8 @@ def unpack(body: bytes, *, limit: int) -> bytes:
             raise BadFrame("a frame that does not say its size")
         if size > limit:
             raise BadFrame(f"a frame of {size:,} bytes, more than the limit of {limit:,}")
-        reader = zstandard.ZstdDecompressor().decompressobj()
-        content: bytes = reader.decompress(body)
+        # Not `decompressobj`, which takes five times as long for a large frame.
+        content: bytes = zstandard.ZstdDecompressor().decompress(body, allow_extra_data=False)
     except zstandard.ZstdError as fault:
-        raise BadFrame(str(fault)) from fault
-    if not reader.eof or reader.unused_data:
-        raise BadFrame("truncated, or followed by something else")
+        raise BadFrame(f"truncated, altered, or followed by something else: {fault}") from fault
     return content

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from indexer.errors import CorruptObject, InvalidValue
-from indexer.html import file_link, render_project_html
 from indexer.json_bytes import decode_json, encode_json
 from indexer.names import ProjectName, check_filename, is_normalized
 from indexer.project import File, Project
@@ -53,6 +52,8 @@ class Renderer:
 
     def render_html(self, project: Project) -> bytes:
         """Return the HTML page."""
+        from indexer.html import render_project_html
+
         return render_project_html(self.page(project))
 
     def page(self, project: Project) -> ProjectPage:
@@ -71,6 +72,8 @@ class Renderer:
         return page  # type: ignore[return-value]  # a TypedDict cannot name keys that the specification leaves to us
 
     def _file(self, file: File) -> ProjectFile:
+        from indexer.html import file_link
+
         wire: dict[str, Any] = {
             "filename": file.filename,
             "url": file_link(file.filename),
