@@ -113,7 +113,7 @@ def serve_granian(host: str, port: int, large_file: Path, workers: int) -> None:
 
 def serve_waitress(host: str, port: int, large_file: Path, workers: int) -> None:
     """Serve until SIGTERM; it has no workers."""
-    from waitress import serve  # type: ignore[import-untyped]
+    from waitress import serve
 
     assert workers == 1
     serve(build(large_file), host=host, port=port, threads=THREADS)
