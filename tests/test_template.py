@@ -59,9 +59,9 @@ def granted(path: Path) -> set[tuple[str, str]]:
     }
 
 
-def documented(heading: str) -> set[tuple[str, str]]:
-    """The rows of the table below a heading of docs/deployment.md: permission and resource."""
-    text = (ROOT / "docs" / "deployment.md").read_text("utf-8")
+def documented(heading: str, document: str = "docs/deployment.md") -> set[tuple[str, str]]:
+    """The rows of the table below a heading of a document: permission and resource."""
+    text = (ROOT / document).read_text("utf-8")
     section = text.partition(f"\n{heading}\n")[2].partition("\n#")[0]
     rows = re.findall(r"^\| ((?:`[^`]+`(?:, )?)+) \| `([^`]+)` \|", section, re.MULTILINE)
     return {(action, resource) for actions, resource in rows for action in re.findall(r"`([^`]+)`", actions)}
@@ -97,6 +97,12 @@ def test_the_role_may_do_what_is_documented(path: Path, heading: str) -> None:
     """The template grants each permission in the documentation's table on its resource, and nothing else."""
     assert documented(heading) == granted(path)
     assert granted(path)
+
+
+def test_the_readme_has_the_same_permissions() -> None:
+    """The README's table of permissions is that of docs/deployment.md."""
+    heading = "### What the function's role may do"
+    assert documented(heading, "README.md") == documented(heading)
 
 
 def test_the_function_url_has_both_permissions() -> None:
