@@ -12,7 +12,7 @@ from itertools import groupby
 
 from indexer.distribution import Distribution, check_distribution
 from indexer.errors import AlreadyExists, InvalidValue, Missing
-from indexer.events import Event, FileAdded, timestamp
+from indexer.events import Event, FileAdded, find_publication, timestamp
 from indexer.log import Log
 from indexer.names import Filename, ProjectName, check_filename, file_key, is_normalized
 from indexer.reader import open_object
@@ -122,8 +122,7 @@ def put_metadata(store: ObjectStore, project: ProjectName, filename: Filename, f
 
 def _append(store: ObjectStore, snapshot: Snapshot, change: FileAdded, *, now: str, id: str) -> bool:
     def step(event: Event) -> None:
-        added = event.change
-        if isinstance(added, FileAdded) and (added.project, added.filename) == (change.project, change.filename):
+        if find_publication(event, change) is not None:
             raise _Published
 
     try:

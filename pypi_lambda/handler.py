@@ -21,17 +21,11 @@ from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.commands import Command, Ingest, PutUser, Rebuild, Reindex, RemoveUser, find_command
 from pypi_lambda.control import Control
 from pypi_lambda.gateways import FrontDoor, find_front_door, read_request, write_response
-from pypi_lambda.http import RequestError, Response
+from pypi_lambda.http import InternalError, RequestError
 from pypi_lambda.notifications import find_created
 from pypi_lambda.remote import RemoteIngestions, RemoteRebuilds
 from pypi_lambda.service import Service, make_service, make_upstream, renderer_of
 from pypi_lambda.settings import Settings, load_environ, read_settings
-
-INTERNAL_ERROR = Response(
-    status=500,
-    headers=(("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")),
-    body=b"internal error; the log output has the traceback\n",
-)
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +70,7 @@ class Function:
             response = error.response()
         except Exception:
             logger.exception("a request failed")
-            response = INTERNAL_ERROR
+            response = InternalError().response()
         return write_response(door, response)
 
     def _take(self, created: tuple[str, ...]) -> object:

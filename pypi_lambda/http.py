@@ -217,6 +217,9 @@ class InternalError(RequestError):
 
     status = 500
 
+    def __init__(self) -> None:
+        super().__init__("internal error; the log output has the traceback")
+
 
 class BadGateway(RequestError):
     """The upstream failed in a way that asking again soon will not mend."""

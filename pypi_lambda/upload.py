@@ -16,7 +16,7 @@ from typing import IO
 from indexer.adopt import put_metadata, stored_sha256
 from indexer.distribution import Distribution, check_distribution
 from indexer.errors import AlreadyExists, Changed, Missing
-from indexer.events import Event, FileAdded, timestamp
+from indexer.events import Event, FileAdded, find_publication, timestamp
 from indexer.log import Head, Log
 from indexer.names import Filename, ProjectName, file_key
 from indexer.project import File
@@ -206,9 +206,9 @@ class Publisher:
         )
 
         def step(event: Event) -> None:
-            added = event.change
-            if isinstance(added, FileAdded) and (added.project, added.filename) == (change.project, change.filename):
-                _refuse_or_accept(candidate, added)
+            published = find_publication(event, change)
+            if published is not None:
+                _refuse_or_accept(candidate, published)
 
         return self._log.append(seen, change, by=by, at=at, id=self._new_id(), step=step)
 

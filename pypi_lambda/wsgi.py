@@ -56,7 +56,7 @@ def wsgi_application(app: Callable[[Request], Response], *, base_path: str = "")
             response = error.response()
         except Exception:
             logger.exception("%s %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
-            response = InternalError("internal error; the log output has the traceback").response()
+            response = InternalError().response()
         return _start(without_body(response) if environ["REQUEST_METHOD"] == "HEAD" else response, start_response)
 
     return application
