@@ -62,6 +62,24 @@ class FileRemoved:
 
     project: ProjectName
     filename: Filename
+    reason: str = ""
+
+
+@value
+class FileRestored:
+    """A removed file is offered again."""
+
+    project: ProjectName
+    filename: Filename
+
+
+@value
+class ProjectStatusSet:
+    """A project's status changed (PEP 792); `reason` may be empty."""
+
+    project: ProjectName
+    status: str
+    reason: str
 
 
 @value
@@ -72,17 +90,57 @@ class NamesReserved:
 
 
 @value
+class NamesUnreserved:
+    """These patterns, as they were reserved, count no longer."""
+
+    patterns: tuple[str, ...]
+
+
+@value
 class UserPut:
-    """A user was added or changed. The secret is in the user's record, never here."""
+    """A user was added or changed. The secret is in the user's record, never here.
+
+    Attributes:
+        projects: patterns of the names under which the user may upload; empty for all.
+    """
 
     username: str
     upload: bool
+    projects: tuple[str, ...] = ()
 
 
 @value
 class UserRemoved:
     """A user was removed."""
 
+    username: str
+
+
+@value
+class TokenCreated:
+    """A user got a token. The secret is nowhere; its digest is in the token's record.
+
+    Attributes:
+        token: what names the token in lists; tells nothing of the secret.
+        name: what its owner calls it; may be empty.
+        upload: whether it may upload, if its user may.
+        projects: patterns of the names under which it may upload; empty for all that its user may.
+        expires: `YYYY-MM-DDThh:mm:ss.ffffffZ`, or None for never.
+    """
+
+    token: str
+    username: str
+    name: str
+    upload: bool
+    projects: tuple[str, ...] = ()
+    expires: str | None = None
+
+
+@value
+class TokenRevoked:
+    """A token was taken back."""
+
+    token: str
     username: str
 
 
@@ -99,8 +157,18 @@ class UpstreamRefreshed:
     count: int
 
 
-Change = FileAdded | FileYanked | FileUnyanked | FileRemoved | NamesReserved | UserPut | UserRemoved | UpstreamRefreshed
-FileChange = FileAdded | FileYanked | FileUnyanked | FileRemoved
+FileChange = FileAdded | FileYanked | FileUnyanked | FileRemoved | FileRestored
+ProjectChange = FileChange | ProjectStatusSet
+Change = (
+    ProjectChange
+    | NamesReserved
+    | NamesUnreserved
+    | UserPut
+    | UserRemoved
+    | TokenCreated
+    | TokenRevoked
+    | UpstreamRefreshed
+)
 
 KINDS: dict[str, type[Change]] = {kind.__name__: kind for kind in get_args(Change)}
 
@@ -115,6 +183,7 @@ class Event:
         prev: the digest of the event before, "" for the first: it ties the log together.
         at: UTC, `YYYY-MM-DDThh:mm:ss.ffffffZ`.
         by: the user or caller who asked for the change.
+        client: from where: the client's address, or "" where there was none, as for a command.
         digest: sha256 of the stored bytes, as the next event's `prev` has it.
     """
 
@@ -123,6 +192,7 @@ class Event:
     prev: str
     at: str
     by: str
+    client: str
     change: Change
     digest: str
 
@@ -140,9 +210,11 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def encode_event(*, seq: int, id: str, prev: str, at: str, by: str, change: Change) -> bytes:
+def encode_event(*, seq: int, id: str, prev: str, at: str, by: str, client: str = "", change: Change) -> bytes:
     """Return the bytes of an event as they are stored."""
     document: dict[str, Any] = {"v": EVENT_VERSION, "seq": seq, "id": id, "prev": prev, "at": at, "by": by}
+    if client:
+        document["client"] = client
     document["kind"] = type(change).__name__
     document.update(values_of(change))
     return encode_json(document)
@@ -172,6 +244,7 @@ def decode_event(key: str, body: bytes) -> Event:
             prev=_field(document, "prev", str),
             at=_field(document, "at", str),
             by=_field(document, "by", str),
+            client=_field({"client": "", **document}, "client", str),
             change=_decode_change(kind, document),
             digest=sha256(body).hexdigest(),
         )
@@ -181,7 +254,7 @@ def decode_event(key: str, body: bytes) -> Event:
 
 def _decode_change(kind: type[Change], document: dict[str, Any]) -> Change:
     types = get_type_hints(kind)
-    values = {name: _field(document, name, types[name]) for name in names_of(kind)}
+    values = {name: _field(document, name, types[name]) for name in names_of(kind) if name in document}
     if not is_normalized(values.get("project", "a")):
         raise ValueError(f"project {values['project']!r} is not normalised")
     check_filename(values.get("filename", "a"))

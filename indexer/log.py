@@ -97,6 +97,7 @@ class Log:
         by: str,
         at: str,
         id: str,
+        client: str = "",
         step: Callable[[Event], None] = lambda event: None,
     ) -> Event:
         """Write the change as the next event and return it: the commit of whatever it describes.
@@ -104,6 +105,7 @@ class Log:
         Args:
             head: a place that has been seen; being behind costs only time.
             id: random hex, new for each change.
+            client: from where the change was asked for; "" where that says nothing.
             step: called with each event found on the way to the end; it may raise to withdraw the change.
 
         Raises:
@@ -117,7 +119,7 @@ class Log:
                 step(event)
                 head = head_of(event)
             seq = head.seq + 1
-            body = encode_event(seq=seq, id=id, prev=head.digest, at=at, by=by, change=change)
+            body = encode_event(seq=seq, id=id, prev=head.digest, at=at, by=by, client=client, change=change)
             if len(body) > MAX_EVENT_BYTES:
                 raise TooLarge("an event", MAX_EVENT_BYTES)
             event = decode_event(log_key(seq), body)  # before it is written: what cannot be read would end the log

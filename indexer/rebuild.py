@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from indexer.errors import AlreadyExists, Changed, CorruptObject, Missing
-from indexer.events import Event, FileChange
+from indexer.events import Event, ProjectChange
 from indexer.log import Log
 from indexer.master import get_filter
 from indexer.names import ProjectName
@@ -97,10 +97,10 @@ def rebuild(store: ObjectStore, renderer: Renderer, *, from_zero: bool = False) 
 
 
 def events_by_project(events: Iterable[Event]) -> dict[ProjectName, list[Event]]:
-    """Return the events about files, by project, in their order."""
+    """Return the events about projects, by project, in their order."""
     grouped: dict[ProjectName, list[Event]] = {}
     for event in events:
-        if isinstance(event.change, FileChange):
+        if isinstance(event.change, ProjectChange):
             grouped.setdefault(event.change.project, []).append(event)
     return grouped
 

@@ -3,7 +3,7 @@
 The JSON page is also how a project's state is stored: what clients do not need stands under keys that begin with `_`,
 which the specification keeps private. So one object serves clients as it is and lets the indexer go on from it.
 
-Simple repository API 1.4 (PEP 503, 592, 629, 658, 691, 700, 714); `Accept` has its home in `pypi_lambda.http`.
+Simple repository API 1.4 (PEP 503, 592, 629, 658, 691, 700, 714, 792); `Accept` has its home in `pypi_lambda.http`.
 """
 
 import zlib
@@ -13,11 +13,11 @@ from typing import Any
 from indexer.errors import CorruptObject, InvalidValue
 from indexer.json_bytes import decode_json, encode_json
 from indexer.names import ProjectName, check_filename, is_normalized
-from indexer.project import File, Project
+from indexer.project import ACTIVE, WITHHELD_STATUS, File, FileTurn, Project, StatusTurn
 from indexer.value import value
 from indexer.wire import API_VERSION, ProjectFile, ProjectPage
 
-RENDERER_VERSION = 1  # a change of what is rendered needs a new number: pages are written once
+RENDERER_VERSION = 2  # a change of what is rendered needs a new number: pages are written once
 GZIP_LEVEL = 6  # 9 takes twice the time and saves 1 %
 MAX_PAGE_BYTES = 67_108_864  # 64 MiB unpacked: the largest public page, of 30,000 files, has 15
 
@@ -59,7 +59,9 @@ class Renderer:
     def page(self, project: Project) -> ProjectPage:
         """Return the page as the dict that JSON carries; files sorted by name: equal projects give equal bytes."""
         files = [project.files[name] for name in sorted(project.files)]
-        offered = [file for file in files if not file.removed]
+        present = [file for file in files if not file.removed]
+        # "quarantined: [...] the index MUST NOT offer any distributions for installation" of such a project
+        offered = [] if project.status == WITHHELD_STATUS else present
         page: dict[str, Any] = {
             "meta": {"api-version": API_VERSION},
             "name": project.name,
@@ -67,8 +69,14 @@ class Renderer:
             "files": [self._file(file) for file in offered],
             "_seq": project.seq,
         }
-        if removed := [self._file(file) for file in files if file.removed]:
-            page["_removed"] = removed
+        if project.status != ACTIVE:
+            page["project-status"] = {"status": project.status}
+            if project.status_reason:
+                page["project-status"]["reason"] = project.status_reason
+        if project.statuses:
+            page["_statuses"] = [[turn.at, turn.status, turn.reason] for turn in project.statuses]
+        if withheld := [self._file(file) for file in files if file.removed or not offered]:
+            page["_withheld"] = withheld
         return page  # type: ignore[return-value]  # a TypedDict cannot name keys that the specification leaves to us
 
     def _file(self, file: File) -> ProjectFile:
@@ -80,9 +88,11 @@ class Renderer:
             "hashes": {"sha256": file.sha256},
             "size": file.size,
             "upload-time": file.upload_time,
-            "yanked": False if file.yanked is None else file.yanked or True,
+            "yanked": _yanked(file),
             "_version": file.version,
         }
+        if file.turns:
+            wire["_turns"] = [[turn.at, turn.yanked, turn.removed] for turn in file.turns]
         if file.requires_python is not None:
             wire["requires-python"] = file.requires_python
         if file.metadata_sha256 is not None:
@@ -111,21 +121,22 @@ def decode_page(key: str, content: bytes) -> Project:
         page = decode_json(content)
         if not is_normalized(page["name"]):
             raise ValueError(f"name {page['name']!r} is not normalised")
-        offered = [_decode_file(wire, removed=False) for wire in page["files"]]
-        removed = [_decode_file(wire, removed=True) for wire in page.get("_removed", [])]
+        files = [_decode_file(wire) for wire in [*page["files"], *page.get("_withheld", [])]]
+        statuses = [StatusTurn(at=at, status=status, reason=reason) for at, status, reason in page.get("_statuses", [])]
         return Project(
             name=ProjectName(page["name"]),
             seq=int(page["_seq"]),
-            files={file.filename: file for file in [*offered, *removed]},
+            files={file.filename: file for file in files},
+            statuses=tuple(statuses),
         )
     except (ValueError, TypeError, LookupError, AttributeError, InvalidValue) as fault:
         raise CorruptObject(key, f"no readable page: {fault}") from fault
 
 
-def _decode_file(wire: Mapping[str, Any], *, removed: bool) -> File:
-    yanked = wire["yanked"]
+def _decode_file(wire: Mapping[str, Any]) -> File:
+    turns = [FileTurn(at=at, yanked=yanked, removed=removed) for at, yanked, removed in wire.get("_turns", [])]
     metadata = wire.get("core-metadata")
-    return File(
+    file = File(
         filename=check_filename(wire["filename"]),
         version=wire["_version"],
         size=wire["size"],
@@ -133,9 +144,15 @@ def _decode_file(wire: Mapping[str, Any], *, removed: bool) -> File:
         upload_time=wire["upload-time"],
         requires_python=wire.get("requires-python"),
         metadata_sha256=None if metadata is None else metadata["sha256"],
-        yanked=None if yanked is False else "" if yanked is True else yanked,
-        removed=removed,
+        turns=tuple(turns),
     )
+    if wire["yanked"] != _yanked(file):
+        raise ValueError(f"{file.filename} is yanked and is not")
+    return file
+
+
+def _yanked(file: File) -> bool | str:
+    return False if file.yanked is None else file.yanked or True
 
 
 def compress(content: bytes) -> bytes:

@@ -14,7 +14,7 @@ import msgpack
 from rbloom import Bloom
 
 from indexer.errors import CorruptObject
-from indexer.events import Event, FileAdded, FileChange, NamesReserved, UpstreamRefreshed
+from indexer.events import Event, FileAdded, NamesReserved, NamesUnreserved, ProjectChange, UpstreamRefreshed
 from indexer.frame import pack, unpack
 from indexer.log import ORIGIN, Head, head_of
 from indexer.names import ProjectName
@@ -178,13 +178,16 @@ def advance(snapshot: Snapshot, events: Iterable[Event]) -> Snapshot:
     head, index_seq, upstream = snapshot.head, snapshot.index_seq, snapshot.upstream
     for event in events:
         change = event.change
-        if isinstance(change, FileChange):
+        if isinstance(change, ProjectChange):
             known = change.project in changes or snapshot.projects.find(change.project) is not None
             if known or isinstance(change, FileAdded):
                 changes[change.project] = event.seq
                 index_seq = index_seq if known else event.seq
         elif isinstance(change, NamesReserved):
             reserved.update(change.patterns)
+            index_seq = event.seq
+        elif isinstance(change, NamesUnreserved):
+            reserved.difference_update(change.patterns)
             index_seq = event.seq
         elif isinstance(change, UpstreamRefreshed):
             upstream = UpstreamNames(names_sha256=change.names_sha256, count=change.count, at=event.at, filter=None)

@@ -15,9 +15,14 @@ from indexer.events import (
     Event,
     FileAdded,
     FileRemoved,
+    FileRestored,
     FileUnyanked,
     FileYanked,
     NamesReserved,
+    NamesUnreserved,
+    ProjectStatusSet,
+    TokenCreated,
+    TokenRevoked,
     UpstreamRefreshed,
     UserPut,
     UserRemoved,
@@ -26,7 +31,7 @@ from indexer.events import (
 )
 from indexer.log import ORIGIN, Head, Log, head_of, log_key
 from indexer.names import Filename, ProjectName
-from indexer.project import File, Project
+from indexer.project import STATUSES, File, FileTurn, Project, StatusTurn
 from indexer.simple import Renderer
 from indexer.store import ObjectStore
 from indexer.upstream import Upstream
@@ -78,7 +83,7 @@ any_filenames = (
 def file_changes(
     projects: st.SearchStrategy[ProjectName] = names, files: st.SearchStrategy[Filename] = filenames
 ) -> st.SearchStrategy[Change]:
-    """Return changes of projects' files, of the four kinds."""
+    """Return changes of projects and their files, of all kinds."""
     of_file = {"project": projects, "filename": files}
     additions = st.builds(
         FileAdded,
@@ -91,16 +96,22 @@ def file_changes(
         metadata_sha256=st.none() | digests,
     )
     yanks = st.builds(FileYanked, **of_file, reason=texts)
-    return additions | yanks | st.builds(FileUnyanked, **of_file) | st.builds(FileRemoved, **of_file)
+    statuses = st.builds(ProjectStatusSet, project=projects, status=st.sampled_from(STATUSES), reason=texts)
+    others = [st.builds(kind, **of_file) for kind in (FileUnyanked, FileRemoved, FileRestored)]
+    return st.one_of(additions, yanks, statuses, *others)
 
 
 def other_changes() -> st.SearchStrategy[Change]:
-    """Return changes of all kinds that are about no file."""
+    """Return changes of all kinds that are about no project."""
     patterns = st.lists(texts, max_size=3).map(tuple)
+    rights = {"username": texts, "upload": st.booleans(), "projects": patterns}
     return st.one_of(
         st.builds(NamesReserved, patterns=patterns),
-        st.builds(UserPut, username=texts, upload=st.booleans()),
+        st.builds(NamesUnreserved, patterns=patterns),
+        st.builds(UserPut, **rights),
         st.builds(UserRemoved, username=texts),
+        st.builds(TokenCreated, **rights, token=texts, name=texts, expires=st.none() | st.just(AT)),
+        st.builds(TokenRevoked, token=texts, username=texts),
         st.builds(UpstreamRefreshed, names_sha256=digests, count=st.integers(0, 10**7)),
     )
 
@@ -121,28 +132,41 @@ def added(project: str = "demo", filename: str = "", *, version: str = "1.0", **
     return FileAdded(**(values | changes))  # type: ignore[arg-type]  # what tests pass is theirs to get right
 
 
-def file(filename: str = "demo-1.0-py3-none-any.whl", *, version: str = "1.0", **changes: object) -> File:
+def file(
+    filename: str = "demo-1.0-py3-none-any.whl",
+    *,
+    version: str = "1.0",
+    yanked: str | None = None,
+    removed: bool = False,
+    **changes: object,
+) -> File:
     """Build a project's file; its digest is that of its name."""
+    turns = (FileTurn(at=AT, yanked=yanked, removed=removed),) if yanked is not None or removed else ()
     values: dict[str, object] = {
         "filename": Filename(filename),
         "version": version,
         "size": len(filename),
         "sha256": sha256(filename),
         "upload_time": AT,
+        "turns": turns,
     }
     return File(**(values | changes))  # type: ignore[arg-type]  # likewise
 
 
-def project(*files: File, name: str = "demo", seq: int = 1) -> Project:
-    return Project(name=ProjectName(name), seq=seq, files={file.filename: file for file in files})
+def project(*files: File, name: str = "demo", seq: int = 1, status: str = "", reason: str = "") -> Project:
+    statuses = (StatusTurn(at=AT, status=status, reason=reason),) if status else ()
+    by_name = {file.filename: file for file in files}
+    return Project(name=ProjectName(name), seq=seq, files=by_name, statuses=statuses)
 
 
 def sha256(content: str | bytes) -> str:
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
-def event_bytes(change: Change, *, seq: int = 1, prev: str = "", id: str = "1d", at: str = AT, by: str = "me") -> bytes:
-    return encode_event(seq=seq, id=id, prev=prev, at=at, by=by, change=change)
+def event_bytes(
+    change: Change, *, seq: int = 1, prev: str = "", id: str = "1d", at: str = AT, by: str = "me", client: str = ""
+) -> bytes:
+    return encode_event(seq=seq, id=id, prev=prev, at=at, by=by, client=client, change=change)
 
 
 def chain(*changes: Change, after: Head = ORIGIN) -> list[Event]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from indexer.errors import CorruptObject
@@ -16,9 +16,14 @@ from indexer.events import (
     Event,
     FileAdded,
     FileRemoved,
+    FileRestored,
     FileUnyanked,
     FileYanked,
     NamesReserved,
+    NamesUnreserved,
+    ProjectStatusSet,
+    TokenCreated,
+    TokenRevoked,
     UpstreamRefreshed,
     UserPut,
     UserRemoved,
@@ -46,16 +51,28 @@ EXAMPLES: dict[str, Change] = {
     "FileAdded": added(),
     "FileYanked": FileYanked(project=PROJECT, filename=FILENAME, reason="broken"),
     "FileUnyanked": FileUnyanked(project=PROJECT, filename=FILENAME),
-    "FileRemoved": FileRemoved(project=PROJECT, filename=FILENAME),
+    "FileRemoved": FileRemoved(project=PROJECT, filename=FILENAME, reason="leaked"),
+    "FileRestored": FileRestored(project=PROJECT, filename=FILENAME),
+    "ProjectStatusSet": ProjectStatusSet(project=PROJECT, status="archived", reason="old"),
     "NamesReserved": NamesReserved(patterns=("our-*", "private")),
-    "UserPut": UserPut(username="ann", upload=True),
+    "NamesUnreserved": NamesUnreserved(patterns=("our-*",)),
+    "UserPut": UserPut(username="ann", upload=True, projects=("demo-*",)),
+    "TokenCreated": TokenCreated(token="1d", username="ann", name="ci", upload=True, projects=("demo",), expires=AT),
+    "TokenRevoked": TokenRevoked(token="1d", username="ann"),
     "UserRemoved": UserRemoved(username="ann"),
     "UpstreamRefreshed": UpstreamRefreshed(names_sha256=sha256("names"), count=927_000),
 }
 STORED_FIELDS = {
     (kind, name) for kind, change in EXAMPLES.items() for name in ["seq", "id", "at", *names_of(type(change))]
 }
-OPTIONAL = {("FileAdded", "requires_python"), ("FileAdded", "metadata_sha256")}
+OPTIONAL = {
+    ("FileAdded", "requires_python"),
+    ("FileAdded", "metadata_sha256"),
+    ("FileRemoved", "reason"),
+    ("UserPut", "projects"),
+    ("TokenCreated", "projects"),
+    ("TokenCreated", "expires"),
+}
 
 
 def document(kind: str, /, **changes: Any) -> bytes:
@@ -75,13 +92,20 @@ def test_every_kind_has_an_example() -> None:
     assert EXAMPLES.keys() == KINDS.keys()
 
 
-@given(change=file_changes(any_names, any_filenames) | other_changes(), seq=st.integers(1, 2**53), id=texts, by=texts)
-def test_round_trip(change: Change, seq: int, id: str, by: str) -> None:
+@given(
+    change=file_changes(any_names, any_filenames) | other_changes(),
+    seq=st.integers(1, 2**53),
+    id=texts,
+    by=texts,
+    client=texts,
+)
+@example(change=EXAMPLES["FileAdded"], seq=1, id="1d", by="me", client="")
+def test_round_trip(change: Change, seq: int, id: str, by: str, client: str) -> None:
     """An event is read back as it was written, under the digest of its bytes; equal events have equal bytes."""
-    body = event_bytes(change, seq=seq, id=id, by=by, prev=sha256("before"))
-    assert body == event_bytes(change, seq=seq, id=id, by=by, prev=sha256("before"))
+    body = event_bytes(change, seq=seq, id=id, by=by, client=client, prev=sha256("before"))
+    assert body == event_bytes(change, seq=seq, id=id, by=by, client=client, prev=sha256("before"))
     assert decode_event(KEY, body) == Event(
-        seq=seq, id=id, prev=sha256("before"), at=AT, by=by, change=change, digest=sha256(body)
+        seq=seq, id=id, prev=sha256("before"), at=AT, by=by, client=client, change=change, digest=sha256(body)
     )
 
 

@@ -5,19 +5,36 @@ from itertools import accumulate, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.events import Change, FileAdded, FileChange, FileRemoved, FileUnyanked, FileYanked, UserPut
+from indexer.events import (
+    Change,
+    Event,
+    FileAdded,
+    FileChange,
+    FileRemoved,
+    FileRestored,
+    FileUnyanked,
+    FileYanked,
+    ProjectStatusSet,
+    UserPut,
+    decode_event,
+)
 from indexer.names import Filename, ProjectName
-from indexer.project import File, Project, empty_project, fold
+from indexer.project import FileTurn, Project, StatusTurn, as_of, empty_project, fold
 from indexer.value import replace
-from tests.builders import added, chain, file, file_changes, names, other_changes, project
+from tests.builders import AT, added, chain, event_bytes, file, file_changes, names, other_changes, project
 
 DEMO = ProjectName("demo")
 WHEEL = Filename("demo-1.0-py3-none-any.whl")
+DAY_1, DAY_2, DAY_3 = (f"2026-01-0{day}T00:00:00.000000Z" for day in (1, 2, 3))
 logs = st.lists(file_changes() | other_changes(), max_size=30)
 
 
 def folded(*changes: Change) -> Project:
     return fold(empty_project(DEMO), chain(*changes))
+
+
+def at(moment: str, seq: int, change: Change) -> Event:
+    return decode_event("log/x.json", event_bytes(change, seq=seq, at=moment))
 
 
 def offered(changes: list[Change], name: ProjectName) -> dict[str, tuple[str, str | None]]:
@@ -27,7 +44,10 @@ def offered(changes: list[Change], name: ProjectName) -> dict[str, tuple[str, st
     for filename in {change.filename for change in mine}:
         history = [change for change in mine if change.filename == filename]
         start = next((index for index, change in enumerate(history) if isinstance(change, FileAdded)), None)
-        if start is None or any(isinstance(change, FileRemoved) for change in history[start:]):
+        if start is None:
+            continue
+        moves = [change for change in history[start:] if isinstance(change, FileRemoved | FileRestored)]
+        if moves and isinstance(moves[-1], FileRemoved):
             continue
         yanks = [change for change in history[start:] if isinstance(change, FileYanked | FileUnyanked)]
         last = yanks[-1] if yanks else None
@@ -62,8 +82,50 @@ def test_yank_and_unyank() -> None:
 def test_removed_name_stays_taken() -> None:
     """A removed file is remembered with its digest, and adding it again does not bring it back."""
     remove = FileRemoved(project=DEMO, filename=WHEEL)
-    expected: File = replace(folded(added()).files[WHEEL], removed=True)
+    turn = FileTurn(at=AT, yanked=None, removed=True)
+    expected = replace(folded(added()).files[WHEEL], turns=(turn,))
     assert folded(added(), remove, added(sha256="0" * 64)).files == {WHEEL: expected}
+
+
+def test_restored_file() -> None:
+    """A removed file that is restored is what it was, yanked if it was."""
+    yank = FileYanked(project=DEMO, filename=WHEEL, reason="broken")
+    remove, restore = FileRemoved(project=DEMO, filename=WHEEL), FileRestored(project=DEMO, filename=WHEEL)
+    file = folded(added(), yank, remove, restore).files[WHEEL]
+    assert (file.yanked, file.removed, file.removed_at) == ("broken", False, None)
+
+
+def test_removed_at() -> None:
+    """A removed file knows since when, whatever happened to it afterwards."""
+    remove, yank = FileRemoved(project=DEMO, filename=WHEEL), FileYanked(project=DEMO, filename=WHEEL, reason="")
+    project = fold(empty_project(DEMO), [at(DAY_1, 1, added()), at(DAY_2, 2, remove), at(DAY_3, 3, yank)])
+    assert project.files[WHEEL].removed_at == DAY_2
+
+
+def test_status() -> None:
+    """A project has the status, and its reason, that it was given last; before that it is active."""
+    assert (folded(added()).status, folded(added()).status_reason) == ("active", "")
+    set_ = ProjectStatusSet(project=DEMO, status="archived", reason="old")
+    project = folded(added(), set_, replace(set_, status="deprecated", reason=""))
+    assert (project.status, project.status_reason) == ("deprecated", "")
+
+
+def test_project_as_of_a_moment() -> None:
+    """At an earlier moment a project has what was uploaded by then, as it was marked then."""
+    second = Filename("demo-2.0-py3-none-any.whl")
+    events = [
+        at(DAY_1, 1, added(upload_time=DAY_1)),
+        at(DAY_2, 2, FileYanked(project=DEMO, filename=WHEEL, reason="broken")),
+        at(DAY_2, 3, ProjectStatusSet(project=DEMO, status="archived", reason="")),
+        at(DAY_3, 4, added(filename=second, version="2.0", upload_time=DAY_3)),
+        at(DAY_3, 5, FileRemoved(project=DEMO, filename=WHEEL)),
+    ]
+    project = fold(empty_project(DEMO), events)
+    for moment, count in ((DAY_1, 1), (DAY_2, 3), (DAY_3, 5)):
+        expected = fold(empty_project(DEMO), events[:count])
+        assert as_of(project, moment) == replace(expected, seq=project.seq)
+    assert as_of(project, "2025-01-01T00:00:00.000000Z").files == {}
+    assert as_of(project, DAY_2).statuses == (StatusTurn(at=DAY_2, status="archived", reason=""),)
 
 
 def test_unknown_file_is_passed_over() -> None:

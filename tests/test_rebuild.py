@@ -296,7 +296,7 @@ def test_other_renderer_makes_pages_of_its_own(store: FolderStore) -> None:
     before = contents(store, "pages/")
     other = Renderer(hash_dist_info_metadata=True)
     rebuilt = rebuild(store, other)
-    assert (rebuilt.changed, rebuilt.pages, rebuilt.snapshot.renderer) == (True, 2, "1h")
+    assert (rebuilt.changed, rebuilt.pages, rebuilt.snapshot.renderer) == (True, 2, "2h")
     assert before.items() <= contents(store, "pages/").items()
     assert len(contents(store, "pages/")) == 8
 

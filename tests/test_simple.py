@@ -12,7 +12,7 @@ from pypi_simple import DistributionPackage, ProjectPage
 from indexer.errors import CorruptObject
 from indexer.events import Change
 from indexer.names import Filename, ProjectName
-from indexer.project import File, Project, empty_project, fold
+from indexer.project import STATUSES, File, FileTurn, Project, StatusTurn, empty_project, fold
 from indexer.simple import Renderer, compress, decode_page, decompress, page_key
 from indexer.value import replace
 from tests.builders import (
@@ -35,6 +35,7 @@ KEY = "pages/demo/00000000000000000001-1.json.gz"
 BASE = "http://127.0.0.1/simple/demo/"
 RENDERERS = [Renderer(), Renderer(hash_dist_info_metadata=True)]
 
+turns = st.builds(FileTurn, at=st.just(AT), yanked=st.none() | texts, removed=st.booleans())
 files = st.builds(
     File,
     filename=any_filenames,
@@ -44,14 +45,15 @@ files = st.builds(
     upload_time=st.just(AT),
     requires_python=st.none() | texts,
     metadata_sha256=st.none() | digests,
-    yanked=st.none() | texts,
-    removed=st.booleans(),
+    turns=st.lists(turns, max_size=2).map(tuple),
 )
+statuses = st.builds(StatusTurn, at=st.just(AT), status=st.sampled_from(STATUSES), reason=texts)
 projects = st.builds(
     Project,
     name=any_names,
     seq=st.integers(1, 2**53),
     files=st.lists(files, max_size=6).map(lambda found: {each.filename: each for each in found}),
+    statuses=st.lists(statuses, max_size=2).map(tuple),
 )
 # Every hostile text in every place at once.
 HOSTILE = project(
@@ -63,6 +65,8 @@ HOSTILE = project(
 
 
 def offered(found: Project) -> list[File]:
+    if found.status == "quarantined":
+        return []
     return [found.files[filename] for filename in sorted(found.files) if not found.files[filename].removed]
 
 
@@ -234,7 +238,8 @@ def test_page_is_unpacked_up_to_a_limit() -> None:
         {"files": [{"filename": "../x"}]},
         {"_seq": None},
         {"_seq": "x"},
-        {"_removed": [None]},
+        {"_withheld": [None]},
+        {"_statuses": [None]},
     ],
 )
 def test_wrong_members_are_refused(changes: dict[str, Any]) -> None:
@@ -264,9 +269,9 @@ def test_anything_else_is_refused(body: bytes) -> None:
 
 
 @given(found=projects)
-def test_removed_files_stay_private(found: Project) -> None:
-    """Of a removed file only the keys that clients ignore remain, and nothing in HTML."""
+def test_withheld_files_stay_private(found: Project) -> None:
+    """Of a removed file, or one of a quarantined project, only keys that clients ignore remain, and nothing in HTML."""
     page = orjson.loads(Renderer().render_json(found))
-    kept = {Filename(wire["filename"]) for wire in page.pop("_removed", [])}
-    assert kept == {filename for filename, each in found.files.items() if each.removed}
+    kept = {Filename(wire["filename"]) for wire in page.pop("_withheld", [])}
+    assert kept == set(found.files) - {each.filename for each in offered(found)}
     assert [wire["filename"] for wire in page["files"]] == [each.filename for each in offered(found)]
