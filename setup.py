@@ -27,7 +27,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=["indexer", "pypi_lambda"],
+    packages=["indexer", "pypi_lambda", "pypi_lambda.manage"],
     package_data={"indexer": ["py.typed"], "pypi_lambda": ["py.typed"]},
     install_requires=[
         "boto3",

@@ -70,6 +70,11 @@ def names_of(cls: type) -> tuple[str, ...]:
     return names
 
 
+def required_names_of(cls: type) -> tuple[str, ...]:
+    """Return the names of the fields without which no value can be made."""
+    return tuple(name for name in names_of(cls) if name not in cls._defaults)  # type: ignore[attr-defined]
+
+
 def _has_default(item: _Field | None) -> bool:
     return item is not None and (item.default is not _REQUIRED or item.default_factory is not None)
 

@@ -10,21 +10,17 @@ whatever else it is keeps the container warm.
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, assert_never
+from collections.abc import Callable
+from typing import Any
 
-from indexer.claim import rebuild_up_to
 from indexer.events import timestamp
-from indexer.rebuild import Rebuilt, rebuild
-from indexer.root import repair_root
 from pypi_lambda.clock import new_id, utc_now
-from pypi_lambda.commands import Command, Ingest, PutUser, Rebuild, Reindex, RemoveUser, find_command
 from pypi_lambda.control import Control
 from pypi_lambda.gateways import FrontDoor, find_front_door, read_request, write_response
 from pypi_lambda.http import InternalError, RequestError
 from pypi_lambda.notifications import find_created
 from pypi_lambda.remote import RemoteIngestions, RemoteRebuilds
-from pypi_lambda.service import Service, make_service, make_upstream, renderer_of
+from pypi_lambda.service import Service, make_service
 from pypi_lambda.settings import Settings, load_environ, read_settings
 
 logger = logging.getLogger(__name__)
@@ -57,10 +53,7 @@ class Function:
         created = find_created(event, bucket=_bucket(self._settings), prefix=self._settings.repo_base_prefix)
         if created is not None:
             return self._take(created)
-        command = find_command(event)
-        if command is not None:
-            return self._run(command)
-        return {"warm": True, "seq": self._service.index.refresh().current.head.seq}
+        return self._run(event)
 
     def _answer(self, door: FrontDoor, event: Any) -> object:
         try:
@@ -80,68 +73,32 @@ class Function:
         messages = [take(self._service.store, publisher, key) for key in created if key.startswith(INCOMING_PREFIX)]
         return {"incoming": [message for message in messages if message is not None]}
 
-    def _run(self, command: Command) -> Mapping[str, object]:
+    def _run(self, event: object) -> object:
+        """Carry out the command that an event is; one that means nothing keeps the container warm."""
+        from pypi_lambda.commands import find_command
+
+        command = find_command(event)
+        if command is None:
+            return {"warm": True, "seq": self._service.index.refresh().current.head.seq}
+        from pypi_lambda.context import Context
+
         logger.info("%r", command)
-        match command:
-            case Reindex():
-                done = self._reindex()
-            case Rebuild():
-                done = self._rebuild(command)
-            case PutUser():
-                self._users().put(command.username, command.password, upload=command.upload)
-                done = {"put": command.username, "upload": command.upload}
-            case RemoveUser():
-                done = {"removed": command.username, "existed": self._users().remove(command.username)}
-            case Ingest():
-                self._service.mirror.take_in(command.project, command.filename)
-                done = {"ingested": f"{command.project}/{command.filename}"}
-            case _:
-                assert_never(command)
-        logger.info("done: %s", done)
-        return done
-
-    def _reindex(self) -> Mapping[str, object]:
-        from indexer.reindex import reindex
-        from pypi_lambda.dropbox import take_all
-
-        taken = take_all(self._service.store, self._service.make_publisher())
-        done = reindex(
-            self._service.store,
-            make_upstream(self._settings),
-            renderer_of(self._settings),
+        context = Context(
+            service=self._service,
+            settings=self._settings,
             now=utc_now,
             new_id=new_id,
-            by="reindex",
+            sleep=self._sleep,
+            by="command",
+            on_rebuilt=self._after,
         )
-        self._after(done.rebuilt)
-        return {
-            "seq": done.rebuilt.snapshot.head.seq,
-            "upstream": done.upstream_count,
-            "upstreamFault": done.upstream_fault,
-            "incoming": taken,
-            "adopted": list(done.adopted),
-            "refused": {refusal.key: refusal.reason for refusal in done.refused},
-        }
+        done = command.run(context)
+        logger.info("done: %s", type(command).__name__)
+        return done
 
-    def _rebuild(self, command: Rebuild) -> Mapping[str, object]:
-        store, renderer = self._service.store, renderer_of(self._settings)
-        if command.seq is None:
-            done = rebuild(store, renderer, from_zero=True)
-            repair_root(store, done.snapshot)
-        else:
-            done = rebuild_up_to(store, renderer, command.seq, now=utc_now, sleep=self._sleep)
-        self._after(done)
-        return {"seq": done.snapshot.head.seq, "changed": done.changed, "pages": done.pages}
-
-    def _after(self, done: Rebuilt) -> None:
-        if done.changed:
-            self._service.index.reload()
-            self._control.bump(f"snapshot {done.snapshot.head.seq} of {timestamp(utc_now())}")
-
-    def _users(self) -> Any:
-        from pypi_lambda.admin import Users
-
-        return Users(self._service.store, now=utc_now, new_id=new_id, by="command")
+    def _after(self, seq: int) -> None:
+        self._service.index.reload()
+        self._control.bump(f"snapshot {seq} of {timestamp(utc_now())}")
 
 
 def _bucket(settings: Settings) -> str:

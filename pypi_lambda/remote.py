@@ -8,11 +8,11 @@ from collections.abc import Callable
 from threading import Lock
 
 from pypi_lambda.cache import Cache
-from pypi_lambda.commands import FROM_ZERO
 from pypi_lambda.control import Control
 from pypi_lambda.ingestion import WAIT_SECONDS, Ingestions, StillArriving
 
 INLINE_BYTES = 33_554_432  # 32 MiB: a second or two; a client waits for that
+FROM_ZERO = "from zero"
 ASK_EVERY_SECONDS = 60.0  # clients come back every few seconds while a file arrives
 MAX_ASKED = 1_024
 REPAIR_EVERY_SECONDS = 600.0  # a container that keeps finding damage asks for a repair no more often

@@ -36,6 +36,7 @@ class Service:
     index: Index
     mirror: Mirror
     rebuilder: Rebuilder
+    rebuilds: "Rebuilds"
     make_publisher: "Callable[[], Publisher]"
 
 
@@ -48,7 +49,11 @@ def make_upstream(settings: Settings) -> "Upstream":
     """Return the client of the upstream."""
     from indexer.upstream import Upstream
 
-    return Upstream(settings.upstream_index_url or default_upstream(), user_agent=f"serverless-pypi/{__version__}")
+    return Upstream(
+        settings.upstream_index_url or default_upstream(),
+        user_agent=f"serverless-pypi/{__version__}",
+        private_hosts=settings.upstream_private_hosts,
+    )
 
 
 def configure_logging(settings: Settings) -> None:
@@ -104,7 +109,15 @@ def make_service(
         delivery=Delivery(store, clock=time.monotonic),
         copies=Copies(store),
     )
-    return Service(app=app, store=store, index=index, mirror=mirror, rebuilder=rebuilder, make_publisher=make_publisher)
+    return Service(
+        app=app,
+        store=store,
+        index=index,
+        mirror=mirror,
+        rebuilder=rebuilder,
+        rebuilds=rebuilds,
+        make_publisher=make_publisher,
+    )
 
 
 def _make_publisher(store: ObjectStore, index: Index, rebuilds: Rebuilds) -> "Publisher":

@@ -3,7 +3,11 @@
 import pytest
 
 from indexer.errors import InvalidValue
-from pypi_lambda.commands import Command, PutUser, Rebuild, Reindex, RemoveUser, find_command
+from pypi_lambda.arguments import Secret, Text
+from pypi_lambda.commands import COMMANDS, find_command
+from pypi_lambda.context import Command
+from pypi_lambda.manage.index import Rebuild, Reindex
+from pypi_lambda.manage.users import PutUser, RemoveUser
 
 SCHEDULED_EVENT = {
     "version": "0",
@@ -24,6 +28,7 @@ S3_TEST_EVENT = {
     "RequestId": "5582815E1AEA5ADF",
     "HostId": "8cLeGAmw098X5cv4Zkwcmo8vvZa3eH3eKxsPzbB9wrR+YstdA6Knx4Ip8EXAMPLE",
 }
+ONE = f"one of {', '.join(COMMANDS)}, alone"
 USER = {"username": "ada", "password": "secret", "upload": True}
 
 
@@ -33,16 +38,17 @@ USER = {"username": "ada", "password": "secret", "upload": True}
         ("reindex", Reindex()),
         ({"reindex": None}, Reindex()),
         ({"reindex": {}}, Reindex()),
-        ({"reindex": "whatever 0.0.6 let pass"}, Reindex()),
-        ({"rebuild": 0}, Rebuild(seq=0)),
-        ({"rebuild": 42}, Rebuild(seq=42)),
-        ({"rebuild": "from zero"}, Rebuild(seq=None)),
-        ({"putUser": USER}, PutUser(username="ada", password="secret", upload=True)),
+        ({"reindex": "whatever 0.0.6 let pass"}, Reindex(ignored="whatever 0.0.6 let pass")),
+        ({"rebuild": 0}, Rebuild(up_to=0)),
+        ({"rebuild": 42}, Rebuild(up_to=42)),
+        ({"rebuild": "from zero"}, Rebuild(up_to=None)),
+        ({"putUser": USER}, PutUser(username=Text("ada"), password=Secret("secret"), upload=True)),
         (
             {"putUser": {"username": "ada", "password": "secret"}},
-            PutUser(username="ada", password="secret", upload=False),
+            PutUser(username=Text("ada"), password=Secret("secret"), upload=False),
         ),
-        ({"removeUser": "ada"}, RemoveUser(username="ada")),
+        ({"removeUser": {"username": "ada"}}, RemoveUser(username=Text("ada"))),
+        ({"removeUser": "ada"}, RemoveUser(username=Text("ada"))),
     ],
 )
 def test_command(event: object, command: Command) -> None:
@@ -78,32 +84,23 @@ def test_no_command(event: object) -> None:
 @pytest.mark.parametrize(
     ("event", "message"),
     [
-        ("reindexx", "invalid command 'reindexx': one of reindex, rebuild, putUser, removeUser, ingest, alone"),
-        ({"reIndex": None}, "invalid command 'reIndex': one of reindex, rebuild, putUser, removeUser, ingest, alone"),
-        (
-            {"reindex": None, "removeUser": "ada"},
-            "invalid command 'reindex and removeUser': one of reindex, rebuild, putUser, removeUser, ingest, alone",
-        ),
-        (
-            {"rebuild": 1, "because": "I say so"},
-            "invalid command 'rebuild and because': one of reindex, rebuild, putUser, removeUser, ingest, alone",
-        ),
+        ("reindexx", f"invalid command 'reindexx': {ONE}"),
+        ({"reIndex": None}, f"invalid command 'reIndex': {ONE}"),
+        ({"reindex": None, "removeUser": "ada"}, f"invalid command 'reindex and removeUser': {ONE}"),
+        ({"rebuild": 1, "because": "I say so"}, f"invalid command 'rebuild and because': {ONE}"),
         ({"rebuild": None}, "invalid rebuild None: an event's number, or 'from zero'"),
         ({"rebuild": -1}, "invalid rebuild -1: an event's number, or 'from zero'"),
         ({"rebuild": True}, "invalid rebuild True: an event's number, or 'from zero'"),
         ({"rebuild": 1.0}, "invalid rebuild 1.0: an event's number, or 'from zero'"),
         ({"rebuild": "1"}, "invalid rebuild '1': an event's number, or 'from zero'"),
         ("rebuild", "invalid rebuild None: an event's number, or 'from zero'"),
-        ("removeUser", "invalid removeUser None: a username"),
-        ({"removeUser": ""}, "invalid removeUser '': a username"),
-        ({"removeUser": {"username": "ada"}}, "invalid removeUser {'username': 'ada'}: a username"),
-        (
-            {"putUser": "ada"},
-            "invalid putUser '(not shown)': an object with username, password and, optionally, upload",
-        ),
+        ("removeUser", "invalid removeUser None: text that is not empty"),
+        ({"removeUser": ""}, "invalid removeUser '': text that is not empty"),
+        ({"removeUser": {}}, "invalid removeUser.username None: text that is not empty"),
+        ({"putUser": "ada"}, "invalid putUser '(not shown)': an object with username, password, upload (optional)"),
         (
             {"putUser": {**USER, "admin": True}},
-            "invalid putUser 'admin': the members are username, password and upload",
+            "invalid putUser 'admin': the members are username, password, upload (optional)",
         ),
         ({"putUser": {"username": "ada"}}, "invalid putUser.password '(not shown)': text that is not empty"),
         ({"putUser": {"password": "secret"}}, "invalid putUser.username None: text that is not empty"),

@@ -1,0 +1,93 @@
+"""Commands on what is derived: reindex, rebuild, and taking a file in from the upstream."""
+
+from typing import Annotated
+
+from indexer.claim import rebuild_up_to
+from indexer.errors import InvalidValue
+from indexer.names import Filename, ProjectName
+from indexer.rebuild import rebuild
+from indexer.reindex import reindex
+from indexer.root import repair_root
+from indexer.value import value
+from pypi_lambda.context import Context, Result
+from pypi_lambda.dropbox import take_all
+from pypi_lambda.remote import FROM_ZERO
+from pypi_lambda.service import make_upstream, renderer_of
+
+
+@value
+class Reindex:
+    """Refresh the upstream's list, publish files that were put into the store, rebuild, clear the superseded."""
+
+    ignored: Annotated[object, lambda _field, value: value] = None
+    short = "ignored"  # serverless-pypi 0.0.6 let anything pass
+
+    def run(self, context: Context) -> Result:
+        """Carry it out."""
+        store = context.service.store
+        taken = take_all(store, context.service.make_publisher())
+        done = reindex(
+            store,
+            make_upstream(context.settings),
+            renderer_of(context.settings),
+            now=context.now,
+            new_id=context.new_id,
+            by="reindex",
+            on_progress=context.on_progress,
+        )
+        seq = done.rebuilt.snapshot.head.seq
+        if done.rebuilt.changed:
+            context.on_rebuilt(seq)
+        return {
+            "seq": seq,
+            "upstream": done.upstream_count,
+            "upstreamFault": done.upstream_fault,
+            "incoming": list(taken),
+            "adopted": list(done.adopted),
+            "refused": {refusal.key: refusal.reason for refusal in done.refused},
+        }
+
+
+def _parse_up_to(field: str, value: object) -> int | None:
+    if value == FROM_ZERO:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidValue(field, value, f"an event's number, or {FROM_ZERO!r}")
+    return value
+
+
+@value
+class Rebuild:
+    """Bring the snapshot and the pages up to the end of the log.
+
+    Attributes:
+        up_to: the number of an event that is to be in; None stands for writing everything derived again.
+    """
+
+    up_to: Annotated[int | None, _parse_up_to]
+    short = "up_to"
+
+    def run(self, context: Context) -> Result:
+        """Carry it out."""
+        store, renderer = context.service.store, renderer_of(context.settings)
+        if self.up_to is None:
+            done = rebuild(store, renderer, from_zero=True)
+            repair_root(store, done.snapshot)
+        else:
+            done = rebuild_up_to(store, renderer, self.up_to, now=context.now, sleep=context.sleep)
+        if done.changed:
+            context.on_rebuilt(done.snapshot.head.seq)
+        return {"seq": done.snapshot.head.seq, "changed": done.changed, "pages": done.pages}
+
+
+@value
+class Ingest:
+    """Take a file in from the upstream, however long that takes."""
+
+    project: ProjectName
+    filename: Filename
+
+    def run(self, context: Context) -> Result:
+        """Carry it out."""
+        context.service.mirror.take_in(self.project, self.filename)
+        return {"ingested": f"{self.project}/{self.filename}"}
