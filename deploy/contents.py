@@ -30,7 +30,7 @@ LEFT_OUT = (
     "*/tests/*",
     "*/__main__.py",
     # the command line and the server of a laptop
-    "pypi_lambda/cli.py",
+    "pypi_lambda/cli/*",
     "pypi_lambda/progress.py",
     "pypi_lambda/server.py",
     "pypi_lambda/wsgi.py",

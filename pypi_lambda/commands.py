@@ -23,6 +23,10 @@ COMMANDS: Mapping[str, str] = {
     "putUser": "users:PutUser",
     "removeUser": "users:RemoveUser",
     "listUsers": "users:ListUsers",
+    "adopt": "migrate:Adopt",
+    "importFolder": "migrate:ImportFolder",
+    "importIndex": "migrate:ImportIndex",
+    "importDevpi": "migrate:ImportDevpi",
 }
 # What a scheduler sends: a scheduled event of EventBridge, an empty input, or what people write to keep a function
 # warm.

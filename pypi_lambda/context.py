@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from indexer.events import Change, Event, timestamp
-from indexer.log import Log
+from indexer.log import Log, head_of
 from indexer.value import value
 from pypi_lambda.service import Service
 from pypi_lambda.settings import Settings
@@ -30,6 +30,7 @@ class Context:
         new_id: 128 random bits as hex.
         sleep: waits for seconds.
         by: who gives the command, for the log.
+        client: from where, for the log; "" where that says nothing.
         on_rebuilt: called with the number of the last event when a new snapshot was written here.
         on_progress: told how far a long command is.
     """
@@ -42,6 +43,7 @@ class Context:
     by: str
     on_rebuilt: Callable[[int], None]
     on_progress: Progress = no_progress
+    client: str = ""
 
     def append(self, change: Change, *, step: Callable[[Event], None] = lambda event: None) -> Event:
         """Write a change into the log, ask for a rebuild, and return the event.
@@ -50,11 +52,24 @@ class Context:
             step: called with each event that others wrote since the service's view was brought up to date; may raise
                 to withdraw the change.
         """
+        return self.append_all((change,), step=step)[0]
+
+    def append_all(
+        self, changes: tuple[Change, ...], *, step: Callable[[Event], None] = lambda event: None
+    ) -> tuple[Event, ...]:
+        """Write changes one after another, ask for one rebuild, and return the events; see `append`."""
+        log, events = Log(self.service.store), list[Event]()
         head = self.service.index.view.current.head
         at = timestamp(self.now())
-        event = Log(self.service.store).append(head, change, by=self.by, at=at, id=self.new_id(), step=step)
-        self.service.rebuilds.request(event.seq)
-        return event
+        try:
+            for change in changes:
+                event = log.append(head, change, by=self.by, at=at, id=self.new_id(), client=self.client, step=step)
+                events.append(event)
+                head = head_of(event)
+        finally:  # also for the first ones, should a later one fail
+            if events:
+                self.service.rebuilds.request(events[-1].seq)
+        return tuple(events)
 
 
 class Command(Protocol):

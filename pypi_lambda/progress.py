@@ -10,14 +10,18 @@ LINES_EVERY_SECONDS = 10.0  # elsewhere than on a terminal
 
 
 class Progress:
-    """Shows how many bytes of a known or unknown total were read, while it is entered."""
+    """Shows how much of a known or unknown total was done, while it is entered.
 
-    def __init__(self, title: str) -> None:
+    Args:
+        unit: what is counted, such as "files"; "" for bytes.
+    """
+
+    def __init__(self, title: str, *, unit: str = "") -> None:
         terminal = sys.stderr.isatty()
         self._bar = tqdm(
             desc=title,
-            unit="B",
-            unit_scale=True,
+            unit=f" {unit}" if unit else "B",
+            unit_scale=not unit,
             leave=False,
             delay=0 if terminal else LINES_EVERY_SECONDS,
             mininterval=0.1 if terminal else LINES_EVERY_SECONDS,

@@ -1,0 +1,163 @@
+"""Publishing what another index has: each file checked as an upload is, with its upload time, yank and status.
+
+What is here already stays as it is, so an import that broke off is started again and goes on. A file that fails is
+named and passed over.
+"""
+
+import logging
+from collections.abc import Iterator
+from tempfile import TemporaryFile
+from typing import IO
+
+from indexer.digests import verified
+from indexer.distribution import check_distribution
+from indexer.errors import IndexerError
+from indexer.events import FileYanked, ProjectStatusSet
+from indexer.names import ProjectName, file_key
+from indexer.project import ACTIVE, File, Project, empty_project
+from indexer.store import CHUNK_BYTES
+from indexer.value import value
+from pypi_lambda.context import Context
+from pypi_lambda.migrate.origin import Failure, Origin, OriginFile, OriginProject
+from pypi_lambda.upload import Candidate, Publisher
+
+REBUILD_EVERY = 64  # files: a tail that a process would reload the snapshot for
+
+logger = logging.getLogger(__name__)
+
+
+@value
+class Imported:
+    """What an import did.
+
+    Attributes:
+        published: keys of the files that are new here.
+        present: how many were here before.
+        yanked: keys of the files that were yanked here, because they are there.
+    """
+
+    projects: int
+    published: tuple[str, ...]
+    present: int
+    yanked: tuple[str, ...]
+    failures: tuple[Failure, ...]
+
+
+class Importer:
+    """Brings the projects of another index over."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._service = context.service
+        self._publisher = Publisher(
+            context.service.store,
+            context.service.index,
+            now=context.now,
+            new_id=context.new_id,
+            request_rebuild=lambda seq: None,
+        )
+        self._published: list[str] = []
+        self._yanked: list[str] = []
+        self._failures: list[Failure] = []
+        self._present = 0
+
+    def run(self, origin: Origin) -> Imported:
+        """Bring all of it over that is not here yet.
+
+        Raises:
+            IndexerError: the other index cannot be read at all, or our own store fails.
+        """
+        names = origin.names()
+        for count, name in enumerate(names):
+            self._context.on_progress(count, len(names))
+            try:
+                project = origin.read_project(name)
+            except IndexerError as fault:
+                self._failures.append(Failure(where=name, reason=str(fault)))
+                continue
+            self._bring(project)
+        self._context.on_progress(len(names), len(names))
+        self._rebuild()
+        return Imported(
+            projects=len(names),
+            published=tuple(self._published),
+            present=self._present,
+            yanked=tuple(self._yanked),
+            failures=tuple(self._failures),
+        )
+
+    def _bring(self, project: OriginProject) -> None:
+        self._failures += project.failures
+        known = self._known(project.name).files
+        for file in project.files:
+            try:
+                self._bring_file(project.name, file, known.get(file.filename))
+            except IndexerError as fault:
+                logger.warning("%s is passed over: %s", file.where, fault)
+                self._failures.append(Failure(where=file.where, reason=str(fault)))
+        self._mark(project)
+
+    def _known(self, name: ProjectName) -> Project:
+        view = self._service.index.refresh()
+        return (
+            empty_project(name) if view.current.projects.find(name) is None else self._service.index.project(view, name)
+        )
+
+    def _bring_file(self, name: ProjectName, file: OriginFile, known: File | None) -> None:
+        if known is not None and known.sha256 == file.hashes.get("sha256"):
+            self._present += 1
+            return
+        with TemporaryFile() as copy, file.open() as chunks:
+            size = 0
+            for chunk in verified(file.filename, chunks, hashes=file.hashes, size=None):
+                size += copy.write(chunk)
+            self._publish(name, file, copy, size)
+        if known is not None:  # the same content, or publishing would have refused it
+            self._present += 1
+            return
+        self._published.append(file_key(name, file.filename))
+        if len(self._published) % REBUILD_EVERY == 0:
+            self._rebuild()
+
+    def _publish(self, name: ProjectName, file: OriginFile, copy: IO[bytes], size: int) -> None:
+        found = check_distribution(copy, file.filename, name=name)
+        candidate = Candidate(
+            filename=file.filename,
+            found=found,
+            size=size,
+            sha256=_sha256(copy),
+            chunks=lambda: _chunks(copy),
+            upload_time=file.upload_time,
+        )
+        self._publisher.publish_checked(candidate, by=self._context.by)
+
+    def _mark(self, project: OriginProject) -> None:
+        """Yank and set the status as the other index has it, where nobody here has said anything yet."""
+        here = self._known(project.name)
+        for file in project.files:
+            known = here.files.get(file.filename)
+            if file.yanked is not None and known is not None and not known.turns:
+                reason = file.yanked
+                self._context.append(FileYanked(project=project.name, filename=file.filename, reason=reason))
+                self._yanked.append(file_key(project.name, file.filename))
+        if project.status is not None and project.status[0] != ACTIVE and here.files and not here.statuses:
+            status, reason = project.status
+            self._context.append(ProjectStatusSet(project=project.name, status=status, reason=reason))
+
+    def _rebuild(self) -> None:
+        self._service.rebuilds.request(self._service.index.refresh().current.head.seq)
+
+
+def _sha256(content: IO[bytes]) -> str:
+    from hashlib import sha256
+
+    digest = sha256()
+    for chunk in _chunks(content):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(content: IO[bytes]) -> Iterator[bytes]:
+    content.seek(0)
+    while chunk := content.read(CHUNK_BYTES):
+        yield chunk

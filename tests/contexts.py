@@ -1,0 +1,43 @@
+"""Commands run as the command line and the Lambda function run them: over a store, with a service of their own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from indexer.store import ObjectStore
+from indexer.value import replace
+from pypi_lambda.clock import new_id, utc_now
+from pypi_lambda.commands import parse_command
+from pypi_lambda.context import Context, Progress, no_progress
+from pypi_lambda.service import make_service
+from pypi_lambda.settings import Settings
+
+NO_UPSTREAM = "http://127.0.0.1:1/simple/"
+
+
+@contextmanager
+def running_context(
+    store: ObjectStore, *, upstream: str = NO_UPSTREAM, on_progress: Progress = no_progress, **settings: Any
+) -> Iterator[Context]:
+    """Give what commands work with; its rebuilds have ended afterwards."""
+    made = replace(Settings(bucket="file://./unused", upstream_index_url=upstream), **settings)
+    service = make_service(made, store=store)
+    try:
+        yield Context(
+            service=service,
+            settings=made,
+            now=utc_now,
+            new_id=new_id,
+            sleep=lambda seconds: None,
+            by="ann",
+            on_rebuilt=lambda seq: None,
+            on_progress=on_progress,
+        )
+    finally:
+        service.rebuilder.wait()
+
+
+def run_command(store: ObjectStore, name: str, argument: object = None, **context: Any) -> dict[str, Any]:
+    """Run a command by its name, and return its result."""
+    with running_context(store, **context) as found:
+        return dict(parse_command(name, argument).run(found))
