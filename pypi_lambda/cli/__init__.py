@@ -20,14 +20,30 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "serve": "serve:serve",
         "set-up": "serve:set_up",
     },
+    "Files and projects": {
+        "upload": "upload:upload",
+        "yank": "files:yank",
+        "unyank": "files:unyank",
+        "remove": "files:remove",
+        "restore": "files:restore",
+        "project": "projects:project",
+        "reserve": "names:reserve",
+        "unreserve": "names:unreserve",
+        "reserved": "names:reserved",
+    },
     "Users": {
         "user": "users:user",
+        "token": "tokens:token",
+    },
+    "What may enter": {
+        "why": "why:why",
     },
     "Moving in": {
         "adopt": "migrate:adopt",
         "import": "migrate:import_",
     },
     "Upkeep": {
+        "log": "audit:log",
         "reindex": "index:reindex",
         "rebuild": "index:rebuild",
     },
