@@ -102,10 +102,11 @@ def _read_index(folder: Path, index: str) -> dict[str, Any]:
 
 
 def _find_upload_time(log: list[dict[str, Any]]) -> str | None:
-    times = [entry["when"] for entry in log if entry.get("what") == "upload" and len(entry.get("when", [])) == 6]
     try:
-        return timestamp(datetime(*times[0]).replace(tzinfo=UTC)) if times else None
-    except (TypeError, ValueError):
+        upload = next(entry for entry in log if entry.get("what") == "upload")
+        year, month, day, hour, minute, second = upload["when"]
+        return timestamp(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
+    except (TypeError, ValueError, LookupError, StopIteration):
         return None
 
 
