@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks.containers import StoreProxy, our_code, page_event, runtime, store_environ, store_proxy
 from benchmarks.data import Shape, copy_store, make_store, mirrored_names, private_names, put_mirrored_page, put_user
-from benchmarks.report import Table, progress, write_results
+from benchmarks.report import Table, draw_bars, progress, write_results
 from benchmarks.stats import summarize
 from indexer.s3 import S3Store
 from tests.lambda_environment import Environment, Function
@@ -87,6 +87,8 @@ def main() -> None:
         bursts = [_burst(function, count, events, proxy, folder) for count in counts]
     print(_table(bursts).markdown())
     path = write_results("burst", {"bursts": [asdict(burst) for burst in bursts], "cores": os.cpu_count()}, quick=quick)
+    if not quick:
+        _draw(bursts)
     print(f"\n{path}")
 
 
@@ -149,6 +151,16 @@ def _table(bursts: Sequence[Burst]) -> Table:
         "MB each",
     )
     return Table(columns=columns, rows=rows)
+
+
+def _draw(bursts: Sequence[Burst]) -> None:
+    groups = [f"{burst.containers} at once" for burst in bursts]
+    series: dict[str, Sequence[float | None]] = {
+        label: [summarize([getattr(install, what) for install in burst.installs]).median for burst in bursts]
+        for what, label in {"ready": "ready", "first_page": "first page", "last_page": "last byte of 30"}.items()
+    }
+    cores = f"containers of {PRIVATE + MIRRORED} pages each on {os.cpu_count()} cores"
+    draw_bars("burst", f"Cold {cores}, medians", groups=groups, series=series, unit="seconds")
 
 
 if __name__ == "__main__":

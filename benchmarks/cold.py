@@ -25,10 +25,12 @@ from typing import Any
 from benchmarks.containers import (
     Start,
     StoreProxy,
+    StoreRequest,
     baseline_code,
     cpu_limit,
     our_code,
     page_event,
+    read_baseline_versions,
     runtime,
     sequential,
     start,
@@ -49,6 +51,7 @@ from benchmarks.data import (
     put_user,
 )
 from benchmarks.report import Table, draw_bars, progress, write_results
+from benchmarks.stages import measure_stages
 from indexer.folder import FolderStore
 from indexer.s3 import S3Store
 from pypi_lambda.auth import PASSWORD_ROUNDS
@@ -69,6 +72,7 @@ ROUNDS, QUICK_ROUNDS = 25, 7
 PROFILES = 3  # runs with -X importtime, of which the least counts
 TRIPS_LATENCY_MS = 10.0  # makes what runs side by side overlap
 SLOWEST_SHOWN = 25
+STAGES = ("until the first request", "snapshot", "from it to ready")
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| ( *)(\S+)")
 
 
@@ -115,22 +119,29 @@ def main() -> None:
         contestants = _contestants(server, proxy, prefix, rounds, latencies)
         measured = _measure(contestants, rounds, folder)
         profile = _profile(contestants, folder)
+        steps = measure_stages(next(each for each in contestants if each.name == "ours").function, rounds)
     hash_ms = _hash_ms() / min(1.0, arguments.cpus or 1.0)
     document: dict[str, Any] = {
         "cpus": arguments.cpus,
         "latencies_ms": [0.0, *latencies],
         "password_hash_ms": hash_ms,
+        "baseline_versions": read_baseline_versions(),
         "imports_us": profile,
+        "steps_ms": steps,
         "samples": {name: [asdict(start) for start in starts] for name, starts in measured.starts.items()},
     }
     _print_contestants(measured)
     _print_stages(measured, hash_ms)
+    rows = tuple((step, *took) for step, took in steps.items())
+    print(
+        f"\nInit step by step, in a process of its own\n\n{Table(columns=('', 'ms', 'CPU ms'), rows=rows).markdown()}"
+    )
     _print_imports(profile)
     _print_verdict(measured)
     path = write_results(
         "cold" if arguments.cpus is None else f"cold-{arguments.cpus:g}", document, quick=arguments.quick
     )
-    if not arguments.quick:
+    if not arguments.quick and arguments.cpus is None:
         _draw(measured)
     print(f"\n{path}")
 
@@ -285,25 +296,16 @@ def _print_stages(measured: Measured, hash_ms: float) -> None:
     for name, starts in measured.starts.items():
         if not starts[0].requests:
             continue
-        before = [[each for each in start.requests if each.began < start.ready] for start in starts]
-        spans = [
-            (
-                (first[0].began - start.spawned) * 1e3,
-                *((each.ended - each.began) * 1e3 for each in first[:1]),
-                (start.ready - first[0].ended) * 1e3,
-            )
-            for start, first in zip(starts, before, strict=True)
-        ]
+        before = _requests_in_init(starts)
         trips = [sequential(start.requests) for start in starts]
         init_trips = [sequential(tuple(first)) for first in before]
         cpu = [start.first_cpu_ms or 0.0 for start in starts]
         firsts = (median(init_trips), median(trips), median(map(float, (len(start.requests) for start in starts))))
-        rows.append((name, *(median(span) for span in zip(*spans, strict=True)), *firsts, median(cpu) - hash_ms))
+        spans = (median(span) for span in zip(*_stages(measured, name), strict=True))
+        rows.append((name, *spans, *firsts, median(cpu) - hash_ms))
     columns = (
         "",
-        "until the first request ms",
-        "snapshot ms",
-        "from it to ready ms",
+        *(f"{stage} ms" for stage in STAGES),
         "trips in init",
         "until the first page",
         "requests",
@@ -316,6 +318,23 @@ def _print_stages(measured: Measured, hash_ms: float) -> None:
     for each in requests:
         path = each.path.partition("?")[0]
         print(f"  {(each.began - zero) * 1e3:7.1f} {(each.ended - zero) * 1e3:7.1f} {each.method} {path} {each.status}")
+
+
+def _requests_in_init(starts: Sequence[Start]) -> list[list[StoreRequest]]:
+    return [[each for each in start.requests if each.began < start.ready] for start in starts]
+
+
+def _stages(measured: Measured, name: str) -> list[tuple[float, float, float]]:
+    """Return how long each of `STAGES` took in each start."""
+    starts = measured.starts[name]
+    return [
+        (
+            (first[0].began - start.spawned) * 1e3,
+            (first[0].ended - first[0].began) * 1e3,
+            (start.ready - first[0].ended) * 1e3,
+        )
+        for start, first in zip(starts, _requests_in_init(starts), strict=True)
+    ]
 
 
 def _print_imports(profile: Mapping[str, int]) -> None:
@@ -370,12 +389,29 @@ def _whole(above: str, below: str) -> Figure:
 
 
 def _draw(measured: Measured) -> None:
-    names = [name for name in measured.starts if name in ("empty", "ours", *BASELINES)]
-    series: dict[str, Sequence[float | None]] = {
-        "until it asks for work": [median(measured.values(name, "init_ms")) for name in names],
-        "processor time of it": [median(measured.values(name, "init_cpu_ms")) for name in names],
-    }
-    draw_bars("cold", f"A cold container, {REAL}", groups=names, series=series, unit="milliseconds")
+    def least(attribute: str, names: Sequence[str], unit: float = 1.0) -> list[float | None]:
+        return [min(measured.values(name, attribute)) / unit for name in names]
+
+    def draw(name: str, title: str, groups: Sequence[str]) -> None:
+        series: dict[str, Sequence[float | None]] = {
+            "init, ms": least("init_ms", groups),
+            "its processor time, ms": least("init_cpu_ms", groups),
+            "memory, MB": least("rss_kb", groups, 1_024),
+        }
+        draw_bars(name, title, groups=groups, series=series, unit="the least of all runs")
+
+    draw("cold", f"A cold container, {REAL}", ["empty", "ours", *BASELINES])
+    draw("cold-growth", f"A cold container over sizes; ours is {REAL}", ["empty", "ours", *GROWTH])
+    slow = [name for name, starts in measured.starts.items() if starts[0].requests]
+    stages = [_stages(measured, name) for name in slow]
+    series = {label: [min(stage[place] for stage in each) for each in stages] for place, label in enumerate(STAGES)}
+    draw_bars(
+        "cold-stages",
+        "Where init goes, by what the store sees; the least of all runs",
+        groups=slow,
+        series=series,
+        unit="ms",
+    )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib import metadata
 from pathlib import Path
 
 import orjson
@@ -163,14 +164,32 @@ def baseline_code(name: str) -> tuple[Path, ...]:
     return (code, _fastapi()) if name == "fastapi_mangum" else (code,)
 
 
+def _packages(environment: Path) -> str:
+    return sysconfig.get_path("purelib", vars={"base": str(environment), "platbase": str(environment)})
+
+
 def _fastapi() -> Path:
-    packages = Path(sysconfig.get_path("purelib", vars={"base": str(FASTAPI), "platbase": str(FASTAPI)}))
+    packages = Path(_packages(FASTAPI))
     if not (packages / "mangum").exists():
         venv.create(FASTAPI, with_pip=True)
         command = [str(FASTAPI / "bin" / "python"), "-m", "pip", "install", "--quiet", "fastapi", "mangum"]
         subprocess.run(command, check=True, timeout=INSTALL_SECONDS)
         compile_all(sys.executable, packages)
     return packages
+
+
+def read_baseline_versions() -> Mapping[str, str]:
+    """Return the versions of what the baselines import, wherever each takes it from."""
+    _fastapi()
+    found = {}
+    for folder, packages in {
+        FASTAPI: ("fastapi", "mangum", "starlette", "pydantic"),
+        None: ("boto3", "botocore"),
+    }.items():
+        path = [_packages(folder)] if folder else sys.path
+        for package in packages:
+            found[package] = next(iter(metadata.distributions(name=package, path=path))).version
+    return found
 
 
 def store_environ(server: S3Server, endpoint: str, prefix: str, bucket: str) -> Mapping[str, str]:

@@ -45,7 +45,7 @@ from indexer.value import replace
 from pypi_lambda.auth import UserRecord, encode_user, hash_password, user_key
 from pypi_lambda.clock import utc_now
 from pypi_lambda.index import page_of
-from pypi_lambda.kept_pages import Check, KeptPage, KeptPages, digest_of
+from pypi_lambda.kept_pages import Check, KeptPage, KeptPages, Revision, digest_of
 from tests.builders import MEMORY
 
 CACHE = ROOT / ".bench-cache"
@@ -178,14 +178,18 @@ def _write_index(store: ObjectStore, shape: Shape) -> None:
         UpstreamRefreshed(names_sha256=names_digest(content), count=shape.names),
         *changes_of(private_names(shape.projects)),
     ]
+    write_log(store, changes)
+    rebuild(store, Renderer())
+
+
+def write_log(store: ObjectStore, changes: Sequence[Change]) -> None:
+    """Write the log of a store that has none: by its own rules, but without asking each time who else was faster."""
     head, random = ORIGIN, Random(0)
-    # By the log's own rules, but without the question after each whether somebody else was faster.
     for change in progress(changes, "writing the log"):
         seq, id_ = head.seq + 1, random.randbytes(16).hex()
         body = encode_event(seq=seq, id=id_, prev=head.digest, at=AT, by="benchmark", change=change)
         store.put(log_key(seq), body)
         head = head_of(decode_event(log_key(seq), body))
-    rebuild(store, Renderer())
 
 
 def make_snapshot(shape: Shape) -> bytes:
@@ -247,8 +251,10 @@ def put_mirrored_page(store: ObjectStore, name: ProjectName, files: int) -> None
         fresh_seconds=86_400,
         etag=None,
         last_modified=None,
+        missing_since=None,
     )
-    KeptPages(store, renderer_tag=renderer.tag).put(name, KeptPage(page=page, check=check), sources, None)
+    revision = Revision(kept=KeptPage(page=page, check=check), sources=sources)
+    KeptPages(store, renderer_tag=renderer.tag).update(name, lambda _: revision)
 
 
 def mirrored_names(count: int) -> list[ProjectName]:

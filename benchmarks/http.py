@@ -5,9 +5,12 @@
 All mirror one loopback upstream, or where they do not mirror are given as many files of their own. Each is installed
 from the registry into an environment of its own, once, under `.venv-bench`. The client sends what pip sends, and asks
 for HTML alone in a second table. Each round measures every server in turn, so a ratio is one of neighbours in time.
+Beside them stand a private page of ours, and an application that only sends our page's bytes: what this machine, this
+client and our server can do at most.
 
-Prints tables, writes `benchmarks/results/http.json` and charts under `docs/charts`. Takes five minutes after the
-installation, a minute with `--quick`. Linux only.
+Prints tables, writes `benchmarks/results/http.json` and charts under `docs/charts`. Takes no more than ten minutes
+after the installation, one or two with `--quick`. A peer that cannot be installed or started is reported and left out.
+Linux only.
 """
 
 import argparse
@@ -27,7 +30,7 @@ import orjson
 
 from benchmarks.load import CONNECTIONS, Answer, BadAnswer, Throughput, ask, client, load
 from benchmarks.pages import LARGE, SMALL, ProjectPage, make_page
-from benchmarks.peers import OURS, PEERS, Served, install, installed_versions, serving
+from benchmarks.peers import CEILING, OURS, OURS_PRIVATE, PEERS, Served, install, installed_versions, serving
 from benchmarks.processes import (
     NotStarted,
     cpu_seconds,
@@ -42,9 +45,10 @@ from benchmarks.stats import ratio_by_round
 
 CACHE = ROOT / ".venv-bench"
 SECONDS, ROUNDS = 2, 3
+MEASURING_SECONDS = 330.0  # when they are over, no other round begins
 MAX_SECONDS = 6  # for a server that takes so long over a page that two seconds say nothing
 BATCHES = 3  # of one page a connection, where that time allows it
-COMPLETE_SECONDS = 30.0  # until a page has all its files: pypiron looks through its folder first
+COMPLETE_SECONDS = 60.0  # until a page has all its files: pypiron looks through its folder first, peryx reads 2.7 MB
 SETTLE_SECONDS = 8.0  # for the pages that the last client left without waiting for them
 ENOUGH_REQUESTS = 100  # for the cut ones at the end not to matter to the processor time of each
 FASTEST_OF = ("peryx", "devpi", "proxpi", "pypiserver", "simple-repository-server")
@@ -101,7 +105,7 @@ def main() -> None:
     arguments = _arguments()
     rounds, seconds = (1, 1) if arguments.quick else (ROUNDS, SECONDS)
     formats = ("pip",) if arguments.quick else tuple(FORMATS)
-    bins, failed = _installed([OURS, *arguments.peers])
+    bins, failed = _installed([OURS, OURS_PRIVATE, CEILING, *arguments.peers])
     upstream_port = free_port()
     pages = [make_page(name, files) for name, files in (LARGE, SMALL)]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -136,7 +140,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one short round, what pip sends only")
-    others = [name for name in PEERS if name != OURS]
+    others = [name for name in PEERS if name not in (OURS, OURS_PRIVATE, CEILING)]
     parser.add_argument("--peers", default=",".join(others), help="of %(default)s")
     arguments = parser.parse_args()
     arguments.peers = [name for name in arguments.peers.split(",") if name]
@@ -195,7 +199,7 @@ def _targets(
     failed: dict[str, str],
 ) -> list[Target]:
     """Warm every page of every server, and return what is to be measured: those that answer with all the files."""
-    wanted = [(peer, page, form) for page in pages for form in formats for peer in started]
+    wanted = [(peer, page, form) for page in pages for form in formats for peer in started if _speaks(peer, form)]
     targets = []
     for peer, page, form in progress(wanted, "warming"):
         served = started[peer][page.name]
@@ -203,7 +207,7 @@ def _targets(
         try:
             answer = _complete(served, headers, len(page.filenames))
             began = time.perf_counter()
-            ask(served.port, served.path, headers)
+            ask(served.port, served.path, headers, seconds=COMPLETE_SECONDS)
             batches = math.ceil(BATCHES * CONNECTIONS * (time.perf_counter() - began))
             chosen = min(max(seconds, batches), MAX_SECONDS)
             if chosen == seconds:  # it is quick, and some get quicker still
@@ -215,14 +219,22 @@ def _targets(
     return targets
 
 
+def _speaks(peer: str, form: str) -> bool:
+    return peer != CEILING or form == "pip"
+
+
 def _complete(served: Served, headers: Mapping[str, str], files: int) -> Answer:
     deadline = time.monotonic() + COMPLETE_SECONDS
     while True:
-        answer = ask(served.port, served.path, headers)
-        if (found := _count_files(answer)) == files:
-            return answer
+        try:
+            answer = ask(served.port, served.path, headers, seconds=COMPLETE_SECONDS)
+            if (found := _count_files(answer)) == files:
+                return answer
+            fault = BadAnswer(f"{served.path} has {found} of {files} files")
+        except BadAnswer as error:
+            fault = error
         if time.monotonic() > deadline:
-            raise BadAnswer(f"{served.path} has {found} of {files} files")
+            raise fault
         time.sleep(0.5)
 
 
@@ -233,13 +245,17 @@ def _count_files(answer: Answer) -> int:
 
 
 def _measure(targets: Sequence[Target], rounds: int, upstream_port: int, failed: dict[str, str]) -> list[Sample]:
-    samples = []
-    turns = [(number, target) for number in range(rounds) for target in targets]
-    for number, target in progress(turns, "measuring"):
-        try:
-            samples.append(_sample(target, number, upstream_port))
-        except BadAnswer as error:
-            failed[f"{target.peer}, {target.page}, {target.form}, round {number}"] = str(error)
+    samples: list[Sample] = []
+    began = time.monotonic()
+    for number in range(rounds):
+        if time.monotonic() > began + MEASURING_SECONDS:
+            failed[f"round {number}"] = f"left out: {MEASURING_SECONDS:.0f} s were over"
+            break
+        for target in progress(targets, f"measuring, round {number + 1} of {rounds}"):
+            try:
+                samples.append(_sample(target, number, upstream_port))
+            except BadAnswer as error:
+                failed[f"{target.peer}, {target.page}, {target.form}, round {number}"] = str(error)
     return samples
 
 
@@ -350,13 +366,15 @@ def _table(samples: Sequence[Sample], targets: Sequence[Target], page: str, form
     return Table(columns=columns, rows=tuple(rows))
 
 
-def _ours_against(samples: Sequence[Sample], peer: str, page: str, form: str, field: str) -> str:
+def _ours_against(
+    samples: Sequence[Sample], peer: str, page: str, form: str, field: str, *, ours_is: str = OURS
+) -> str:
     ours, theirs = (
         {sample.round: getattr(sample, field) for sample in samples if _is_of(sample, name, page, form)}
-        for name in (OURS, peer)
+        for name in (ours_is, peer)
     )
     rounds = sorted(number for number in ours.keys() & theirs.keys() if ours[number] and theirs[number])
-    if peer == OURS or not rounds:
+    if peer == ours_is or not rounds:
         return "–"
     pair = [ours[number] for number in rounds], [theirs[number] for number in rounds]
     return str(ratio_by_round(*(reversed(pair) if field == "cpu_milliseconds" else pair)))
@@ -367,9 +385,11 @@ def _verdict(samples: Sequence[Sample], page: str, form: str) -> str:
     known = {name: speed for name, speed in speeds.items() if speed is not None}
     if not known:
         return ""
-    fastest = max(known, key=lambda name: known[name])
-    times = _ours_against(samples, fastest, page, form, "per_second")
-    return f"Against the fastest of {', '.join(known)}, {fastest}: {times}"
+    fastest, of = max(known, key=lambda name: known[name]), (page, form, "per_second")
+    lines = [f"Against the fastest of {', '.join(known)}, {fastest}: {_ours_against(samples, fastest, *of)}"]
+    lines += [f"Of what static bytes reach: {_ours_against(samples, CEILING, *of)}"] if form == "pip" else []
+    private = _ours_against(samples, "pypiron", *of, ours_is=OURS_PRIVATE)
+    return "\n\n".join([*lines, f"Private pages, ours against pypiron's: {private}"])
 
 
 def _draw(samples: Sequence[Sample]) -> None:

@@ -225,7 +225,7 @@ def _project(name: ProjectName, seq: int) -> Any:
     from indexer.project import empty_project, fold
 
     change = _added(name, "1.0")
-    event = Event(seq=seq, id=f"{seq:x}", prev="", at=STAMP, by="benchmark", change=change, digest="")
+    event = Event(seq=seq, id=f"{seq:x}", prev="", at=STAMP, by="benchmark", client="", change=change, digest="")
     return fold(empty_project(name), [event])
 
 

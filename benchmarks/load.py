@@ -54,13 +54,16 @@ class Throughput:
         return self.requests / self.seconds
 
 
-def ask(port: int, path: str, headers: Mapping[str, str]) -> Answer:
+def ask(port: int, path: str, headers: Mapping[str, str], *, seconds: float = PATIENCE_SECONDS) -> Answer:
     """Return the answer to one GET request.
+
+    Args:
+        seconds: for how long a silent server is waited for.
 
     Raises:
         BadAnswer: it is not a success, or none came.
     """
-    connection = HTTPConnection(HOST, port, timeout=PATIENCE_SECONDS)
+    connection = HTTPConnection(HOST, port, timeout=seconds)
     try:
         connection.request("GET", path, headers={**headers})
         response = connection.getresponse()

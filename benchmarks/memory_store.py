@@ -50,26 +50,34 @@ class MemoryStore:
         self._count("read", key)
         return iter([self._existing(key).body[start:end]])
 
-    def put_new(self, key: str, body: bytes, *, content_type: str = BINARY) -> str:
+    def put_new(self, key: str, body: bytes, *, content_type: str = BINARY, immutable: bool = False) -> str:
         """Write an object where there is none."""
         self._count("put_new", key)
         if key in self._objects:
             raise AlreadyExists(key)
         return self._put(key, body)
 
-    def put(self, key: str, body: bytes, *, content_type: str = BINARY) -> str:
+    def put(self, key: str, body: bytes, *, content_type: str = BINARY, immutable: bool = False) -> str:
         """Write an object."""
         self._count("put", key)
         return self._put(key, body)
 
-    def replace(self, key: str, body: bytes, *, etag: str, content_type: str = BINARY) -> str:
+    def replace(self, key: str, body: bytes, *, etag: str, content_type: str = BINARY, immutable: bool = False) -> str:
         """Write an object in the place of the one that has this etag."""
         self._count("replace", key)
         if key not in self._objects or self._objects[key].etag != etag:
             raise Changed(key)
         return self._put(key, body)
 
-    def write(self, key: str, chunks: Iterable[bytes], *, content_type: str = BINARY, new: bool = False) -> None:
+    def write(
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        *,
+        content_type: str = BINARY,
+        new: bool = False,
+        immutable: bool = False,
+    ) -> None:
         """Write an object from chunks; in one round trip, as S3 takes what has less than a part."""
         body = b"".join(chunks)
         if new:
@@ -89,6 +97,10 @@ class MemoryStore:
         self._objects.pop(key, None)
 
     def signed_url(self, key: str, *, seconds: int) -> str | None:
+        """Return what looks like a signed URL."""
+        return f"https://bucket.example/{key}?{_SIGNATURE}"
+
+    def signed_put_url(self, key: str, *, seconds: int) -> str | None:
         """Return what looks like a signed URL."""
         return f"https://bucket.example/{key}?{_SIGNATURE}"
 

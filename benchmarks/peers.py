@@ -7,8 +7,10 @@ nothing of how they are measured.
 
 import base64
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -16,13 +18,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from benchmarks.load import BadAnswer
 from benchmarks.pages import ProjectPage
 from benchmarks.processes import HOST, NotStarted, free_port, listens, running
+from benchmarks.report import ROOT
+
+if TYPE_CHECKING:
+    from indexer.events import FileAdded
 
 INSTALL_SECONDS = 600
 SET_UP_SECONDS = 120
@@ -158,7 +164,13 @@ def _started(peer: Peer, place: Place, pages: Sequence[ProjectPage]) -> Iterator
 def _shown(place: Place, command: Sequence[str]) -> str:
     """Return a command line as it would be on any machine."""
     text = " ".join(command)
-    folders = {f"{place.bin}/": "", f"{place.folder}": "FOLDER", f"{place.kept}": "FOLDER", sys.executable: "python"}
+    folders = {
+        f"{place.bin}/": "",
+        f"{place.folder}": "FOLDER",
+        f"{place.kept}": "FOLDER",
+        sys.executable: "python",
+        f"{ROOT}": ".",
+    }
     for folder, name in folders.items():
         text = text.replace(folder, name)
     return text.replace(f":{place.port}", ":PORT").replace(f" {place.port}", " PORT")
@@ -190,14 +202,71 @@ def _own_command(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", "pypi_lambda.cli", *arguments]
 
 
+def _own_serve(place: Place) -> list[str]:
+    return _own_command("serve", "--host", HOST, "--port", str(place.port), "--workers", "1")
+
+
 def _own_environ(place: Place) -> dict[str, str]:
     return {"BUCKET": f"file://{place.folder / 'data'}", "UPSTREAM_INDEX_URL": place.upstream}
 
 
 def _prepare_own(place: Place, pages: Sequence[ProjectPage]) -> None:
-    (place.folder / "data").mkdir()
+    (place.folder / "data").mkdir(exist_ok=True)
     _run(_own_command("user", "add", USER), SET_UP_SECONDS, stdin=f"{PASSWORD}\n", **_own_environ(place))
     _run(_own_command("reindex"), SET_UP_SECONDS, **_own_environ(place))  # else it would run during the measurement
+
+
+def _prepare_own_private(place: Place, pages: Sequence[ProjectPage]) -> None:
+    from benchmarks.data import write_log
+    from indexer.folder import FolderStore
+    from indexer.rebuild import rebuild
+    from indexer.simple import Renderer
+    from tests.builders import MEMORY
+
+    # Where nothing waits for a disk.
+    with tempfile.TemporaryDirectory(dir=MEMORY) as quick:
+        store = FolderStore(Path(quick))
+        write_log(store, [_added(page.name, filename) for page in pages for filename in page.filenames])
+        rebuild(store, Renderer())
+        shutil.copytree(quick, place.folder / "data")
+    _prepare_own(place, pages)
+
+
+def _added(project: str, filename: str) -> "FileAdded":
+    from benchmarks.data import AT
+    from indexer.events import FileAdded
+    from indexer.names import Filename, ProjectName
+
+    digest = sha256(filename.encode())
+    return FileAdded(
+        project=ProjectName(project),
+        filename=Filename(filename),
+        version=filename.removesuffix(".tar.gz").split("-")[1],
+        size=int.from_bytes(digest.digest()[:3], "big"),
+        sha256=digest.hexdigest(),
+        upload_time=AT,
+        requires_python=">=3.11",
+        metadata_sha256=sha256(digest.digest()).hexdigest() if filename.endswith(".whl") else None,
+    )
+
+
+def _prepare_ceiling(place: Place, pages: Sequence[ProjectPage]) -> None:
+    from benchmarks.ceiling import SUFFIX
+    from benchmarks.upstream import JSON_TYPE
+    from indexer.json_bytes import encode_json
+    from indexer.listing import parse_listing
+    from indexer.names import ProjectName
+    from indexer.simple import compress
+
+    for page in pages:
+        listing = parse_listing(
+            ProjectName(page.name),
+            page.json,
+            content_type=JSON_TYPE,
+            url=f"{place.upstream}{page.name}/",
+            hash_dist_info_metadata=False,
+        )
+        (place.folder / f"{page.name}{SUFFIX}").write_bytes(compress(encode_json(listing.page)))
 
 
 def _prepare_devpi(place: Place, pages: Sequence[ProjectPage]) -> None:
@@ -303,16 +372,33 @@ def _distribution(project: str, filename: str) -> tuple[bytes, str]:
     return make_sdist(project, version).content, version
 
 
-OURS = "serverless-pypi"
+OURS, OURS_PRIVATE, CEILING = "serverless-pypi", "serverless-pypi, private", "static bytes"
 PEERS: Mapping[str, Peer] = {
     OURS: Peer(
         requirements=(),
         about="checks the password and the log, sends the page it holds in memory, compressed once",
         environ=_own_environ,
         prepare=_prepare_own,
-        command=lambda place: _own_command("serve", "--host", HOST, "--port", str(place.port), "--workers", "1"),
+        command=_own_serve,
         path="/simple/{}/",
         headers={"Authorization": _basic(USER, PASSWORD)},
+    ),
+    OURS_PRIVATE: Peer(
+        requirements=(),
+        about="private page: as above",
+        environ=_own_environ,
+        prepare=_prepare_own_private,
+        command=_own_serve,
+        path="/simple/{}/",
+        headers={"Authorization": _basic(USER, PASSWORD)},
+    ),
+    CEILING: Peer(
+        requirements=(),
+        about="an application that does nothing but send the bytes of our page, under the same server",
+        environ=lambda place: {"PYTHONPATH": str(ROOT)},
+        prepare=_prepare_ceiling,
+        command=lambda place: (sys.executable, "-m", "benchmarks.ceiling", str(place.port), place.folder),
+        path="/{}",
     ),
     "devpi": Peer(
         requirements=("devpi-server",),

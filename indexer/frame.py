@@ -7,18 +7,20 @@ RFC 8878 (Zstandard).
 
 import zstandard
 
-# Lists of names: 4.0 MB for 927,000 in 0.7 s, where 19 saves a tenth and takes 8 s. File sources: 413 KB for 4,415 in
-# 19 ms, where 19 saves 7 % and takes 430 ms.
+# Of what is written seldom. Lists of names: 4.0 MB for 927,000 in 0.7 s, where 19 saves a tenth and takes 8 s. File
+# sources: 413 KB for 4,415 in 19 ms, where 19 saves 7 % and takes 430 ms.
 LEVEL = 9
+# Of the snapshot, which each upload writes anew: with 100,000 projects 17 ms, where 9 saves 5 % and takes 74 ms.
+QUICK_LEVEL = 3
 
 
 class BadFrame(ValueError):
     """The bytes are no whole frame, or one of more than the limit."""
 
 
-def pack(content: bytes) -> bytes:
+def pack(content: bytes, level: int = LEVEL) -> bytes:
     """Return the content as one frame, the same bytes for the same content."""
-    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(content)
+    return zstandard.ZstdCompressor(level=level, write_checksum=True).compress(content)
 
 
 def unpack(body: bytes, *, limit: int) -> bytes:

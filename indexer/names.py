@@ -37,6 +37,8 @@ def normalize_name(raw: str, *, field: str = "name") -> ProjectName:
     Raises:
         InvalidValue: the text cannot be a project's name.
     """
+    if is_normalized(raw):
+        return ProjectName(raw)
     if len(raw) > MAX_NAME_LENGTH or not _NAME.fullmatch(raw):
         raise InvalidValue(
             field,

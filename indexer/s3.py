@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import chain
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -19,8 +18,18 @@ import obstore
 from indexer.errors import AlreadyExists, Changed, IndexerError, Missing, StoreUnavailable, TooLarge
 from indexer.s3_client import Clients, head, translated
 from indexer.s3_staging import ATTEMPT, STAGING, TRIES, Staging
-from indexer.s3_upload import PART_BYTES, take, upload
-from indexer.store import BINARY, CHUNK_BYTES, MAX_OBJECT_BYTES, Stat, Stored, check_key, check_prefix, is_key
+from indexer.store import (
+    BINARY,
+    CACHE_FOREVER,
+    CHUNK_BYTES,
+    MAX_OBJECT_BYTES,
+    Stat,
+    Stored,
+    check_key,
+    check_prefix,
+    is_key,
+)
+from indexer.workers import Workers
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ObjectMeta, PutMode
@@ -50,6 +59,7 @@ class S3Store:
         self._base = prefix + "/" if prefix else ""
         self._random_bytes = random_bytes
         self._clients = Clients(bucket, environ)
+        self._workers = Workers()
         self._staging = Staging(self._clients, self._base + STAGING, random_bytes)
 
     def find(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored | None:
@@ -95,33 +105,43 @@ class S3Store:
             raise
         return _chunks(key, result)
 
-    def put_new(self, key: str, body: bytes, *, content_type: str = BINARY) -> str:
+    def put_new(self, key: str, body: bytes, *, content_type: str = BINARY, immutable: bool = False) -> str:
         """Write an object where there is none and return its etag."""
-        return self._put_if(key, body, None, content_type, AlreadyExists(key))
+        return self._put_if(key, body, None, _headers(content_type, immutable), AlreadyExists(key))
 
-    def put(self, key: str, body: bytes, *, content_type: str = BINARY) -> str:
+    def put(self, key: str, body: bytes, *, content_type: str = BINARY, immutable: bool = False) -> str:
         """Write an object whether or not there is one and return its etag."""
-        return self._put(key, body, "overwrite", {"Content-Type": content_type})
+        return self._put(key, body, "overwrite", _headers(content_type, immutable))
 
-    def replace(self, key: str, body: bytes, *, etag: str, content_type: str = BINARY) -> str:
+    def replace(self, key: str, body: bytes, *, etag: str, content_type: str = BINARY, immutable: bool = False) -> str:
         """Write an object in the place of the one that has this etag and return the new etag."""
-        return self._put_if(key, body, etag, content_type, Changed(key))
+        return self._put_if(key, body, etag, _headers(content_type, immutable), Changed(key))
 
-    def write(self, key: str, chunks: Iterable[bytes], *, content_type: str = BINARY, new: bool = False) -> None:
+    def write(
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        *,
+        content_type: str = BINARY,
+        new: bool = False,
+        immutable: bool = False,
+    ) -> None:
         """Write an object of any size from chunks, in bounded memory.
 
         With `new`, a large object is at most 5 GB: the copy inside S3 takes no more.
         """
+        from indexer.s3_upload import PART_BYTES, take, upload  # with `queue` 1 ms, of which a cold start needs nothing
+
         path = self._path(key)
         source = iter(chunks)
         beginning = take(source, PART_BYTES)
         if sum(map(len, beginning)) < PART_BYTES:
             put = self.put_new if new else self.put
-            put(key, b"".join(beginning), content_type=content_type)
+            put(key, b"".join(beginning), content_type=content_type, immutable=immutable)
         elif new:
-            self._staging.write_new(key, path, chain(beginning, source), {"Content-Type": content_type})
+            self._staging.write_new(key, path, chain(beginning, source), _headers(content_type, immutable))
         else:
-            upload(self._clients.bulk, key, path, chain(beginning, source), {"Content-Type": content_type})
+            upload(self._clients.bulk, key, path, chain(beginning, source), _headers(content_type, immutable))
 
     def list(self, prefix: str, *, after: str = "") -> Iterator[Stat]:
         """Yield the objects whose keys begin with `prefix` and sort after `after`."""
@@ -147,9 +167,14 @@ class S3Store:
         with translated(key):
             return obstore.sign(self._clients.prompt, "GET", path, timedelta(seconds=seconds))
 
+    def signed_put_url(self, key: str, *, seconds: int) -> str | None:
+        """Return a URL by which anybody may PUT the object for so long, or until the credentials end."""
+        path = self._path(key)
+        with translated(key):
+            return obstore.sign(self._clients.prompt, "PUT", path, timedelta(seconds=seconds))
+
     def gather(self, *calls: Callable[[], Any]) -> Sequence[Any]:
         """Run the calls side by side and return their results in order."""
-        # Plain threads: concurrent.futures costs 10 ms of import, more than the threads of a cold start ever do.
         results: dict[int, Any] = {}
         faults: dict[int, BaseException] = {}
         pending = iter(range(len(calls)))
@@ -161,12 +186,10 @@ class S3Store:
                 except BaseException as error:  # raised below, in the caller's thread
                     faults[index] = error
 
-        threads = [Thread(target=work, daemon=True) for _ in range(min(len(calls), _MAX_PARALLEL) - 1)]
-        for thread in threads:
-            thread.start()
+        waits = [self._workers.start(work) for _ in range(min(len(calls), _MAX_PARALLEL) - 1)]
         work()
-        for thread in threads:
-            thread.join()
+        for wait in waits:
+            wait()
         if faults:
             raise faults[min(faults)]
         return [results[index] for index in range(len(calls))]
@@ -189,14 +212,16 @@ class S3Store:
             result = obstore.put(client, path, body, mode=mode, attributes=attributes, use_multipart=False)
         return _etag(key, result["e_tag"])
 
-    def _put_if(self, key: str, body: bytes, expected: str | None, content_type: str, refusal: IndexerError) -> str:
+    def _put_if(
+        self, key: str, body: bytes, expected: str | None, headers: dict[str, str], refusal: IndexerError
+    ) -> str:
         """Write an object where the etag is `expected`, None meaning no object, or raise the refusal.
 
         A refusal proves nothing by itself: this call's first try may have been carried out and its answer lost, or S3
         may have answered 409, which obstore does not tell from 412. So look what is there.
         """
         attempt = self._random_bytes(16).hex()
-        attributes = {"Content-Type": content_type, ATTEMPT: attempt}
+        attributes = {**headers, ATTEMPT: attempt}
         mode: PutMode = "create" if expected is None else {"e_tag": expected}
         fault: IndexerError = refusal
         for _ in range(TRIES):
@@ -218,6 +243,10 @@ class S3Store:
             return self._head(key)
         except StoreUnavailable:
             raise fault from None  # what failed first tells more
+
+
+def _headers(content_type: str, immutable: bool) -> dict[str, str]:
+    return {"Content-Type": content_type, **({"Cache-Control": CACHE_FOREVER} if immutable else {})}
 
 
 def _etag(key: str, etag: str | None) -> str:

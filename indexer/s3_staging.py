@@ -16,7 +16,6 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 
 from indexer.errors import AlreadyExists, IndexerError, Missing, StoreUnavailable
 from indexer.s3_client import Clients, head, translated
-from indexer.s3_upload import upload
 
 if TYPE_CHECKING:
     from obstore.store import S3Store as Client
@@ -41,6 +40,8 @@ class Staging:
         Raises:
             AlreadyExists: the key is taken.
         """
+        from indexer.s3_upload import upload  # with `queue` 1 ms, of which a cold start needs nothing
+
         attempt = self._random_bytes(16).hex()
         staged = self._folder + attempt
         try:

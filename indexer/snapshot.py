@@ -4,26 +4,25 @@ It holds one small integer per private project and a filter of the upstream's na
 projects, not of files, and the projects are one block of sorted lines that is searched in place, never unpacked.
 """
 
-import re
 from collections.abc import Iterable, Iterator
-from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any
 
 import msgpack
 from rbloom import Bloom
 
-from indexer.errors import CorruptObject
+from indexer.errors import CorruptObject, UnknownVersion
 from indexer.events import Event, FileAdded, NamesReserved, NamesUnreserved, ProjectChange, UpstreamRefreshed
-from indexer.frame import pack, unpack
+from indexer.frame import QUICK_LEVEL, pack, unpack
 from indexer.log import ORIGIN, Head, head_of
 from indexer.names import ProjectName
+from indexer.patterns import matches_any
 from indexer.value import field, replace, value
 
 SNAPSHOT_KEY = "snapshot.msgpack.zst"
 SNAPSHOT_VERSION = 1
 MAX_SNAPSHOT_BYTES = 134_217_728  # 128 MiB unpacked: ten million upstream names and a million private projects are 40
-MAX_SPLICED = 1_000  # changed projects put into the lines one by one: 11 ms of 100,000 lines, written anew 90
+MAX_SPLICED = 10_000  # changed projects put into the lines one by one: 8 µs each of 100,000 lines, written anew 85 ms
 FALSE_POSITIVE_RATE = 0.005  # a false positive costs one request that the upstream answers with 404
 
 
@@ -149,18 +148,9 @@ class Snapshot:
     reserved: tuple[str, ...] = ()
     upstream: UpstreamNames | None = None
 
-    @cached_property
-    def _reserved_pattern(self) -> re.Pattern[str]:
-        return _compile_patterns(self.reserved)
-
     def is_reserved(self, name: ProjectName) -> bool:
         """Tell whether a reserved pattern covers the name."""
-        return bool(self.reserved) and self._reserved_pattern.fullmatch(name) is not None
-
-
-@lru_cache(maxsize=4)
-def _compile_patterns(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns))
+        return matches_any(name, self.reserved)
 
 
 def empty_snapshot(renderer: str) -> Snapshot:
@@ -221,19 +211,23 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
             "filter": upstream.filter and upstream.filter.encode(),
         },
     }
-    return pack(msgpack.packb(document))
+    return pack(msgpack.packb(document), QUICK_LEVEL)
 
 
 def decode_snapshot(key: str, body: bytes) -> Snapshot:
     """Return the snapshot from its bytes.
 
     Raises:
-        CorruptObject: truncated, altered, or of a version that this process does not know.
+        CorruptObject: truncated or altered.
+        UnknownVersion: of a newer version of this program.
     """
     try:
         document = msgpack.unpackb(unpack(body, limit=MAX_SNAPSHOT_BYTES))
-        if document["v"] != SNAPSHOT_VERSION:
-            raise ValueError(f"unknown snapshot version {document['v']!r}")
+        version = document["v"]
+        if isinstance(version, int) and version > SNAPSHOT_VERSION:
+            raise UnknownVersion(key, version)
+        if version != SNAPSHOT_VERSION:
+            raise ValueError(f"unknown snapshot version {version!r}")
         seq, digest = document["head"]
         return Snapshot(
             head=Head(seq=seq, digest=digest),

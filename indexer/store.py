@@ -17,10 +17,11 @@ MAX_OBJECT_BYTES = 268_435_456  # 256 MiB: far above any object read whole (name
 CHUNK_BYTES = 1_048_576  # 1 MiB: what streaming reads hold in memory at a time
 WRONG_ETAG = '"00000000000000000000000000000000"'  # what no object has: an MD5 of zeros, in the quotes of RFC 9110
 BINARY = "application/octet-stream"
+CACHE_FOREVER = "private, max-age=31536000, immutable"  # the Cache-Control of what never changes: a year (RFC 8246)
 
 # A segment never begins with a dot: so there is no `.` and no `..`, and what rsync is still copying (`.name.Xy12`) is
 # no object yet.
-_SEGMENT = r"[^./\\\x00-\x1f\x7f\ud800-\udfff][^/\\\x00-\x1f\x7f\ud800-\udfff]*"
+_SEGMENT = r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*"
 _KEY = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*")
 # "Bucket names must be between 3 (min) and 63 (max) characters long [and] can consist only of lowercase letters,
 # numbers, periods (.), and hyphens (-)", "must begin and end with a letter or number" (S3 user guide)
@@ -53,7 +54,7 @@ class ObjectStore(Protocol):
     """Objects under keys. All methods raise StoreUnavailable when the store fails, also for a refused permission.
 
     A write is visible whole or not at all, and durable when the call returns. Reads after a write see it, in every
-    process.
+    process. What is written as `immutable` may be kept for ever by whoever got it through a signed URL.
     """
 
     def find(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored | None:
@@ -81,7 +82,7 @@ class ObjectStore(Protocol):
             Missing: there is no such object; raised by the call itself, not by the first `next`.
         """
 
-    def put_new(self, key: str, body: bytes, *, content_type: str = BINARY) -> str:
+    def put_new(self, key: str, body: bytes, *, content_type: str = BINARY, immutable: bool = False) -> str:
         """Write an object where there is none and return its etag. Of several writers exactly one succeeds.
 
         A lost answer is resolved inside: when the object turns out to be there because an earlier try of this same call
@@ -91,17 +92,25 @@ class ObjectStore(Protocol):
             AlreadyExists: the key is taken.
         """
 
-    def put(self, key: str, body: bytes, *, content_type: str = BINARY) -> str:
+    def put(self, key: str, body: bytes, *, content_type: str = BINARY, immutable: bool = False) -> str:
         """Write an object whether or not there is one and return its etag."""
 
-    def replace(self, key: str, body: bytes, *, etag: str, content_type: str = BINARY) -> str:
+    def replace(self, key: str, body: bytes, *, etag: str, content_type: str = BINARY, immutable: bool = False) -> str:
         """Write an object in the place of the one that has this etag and return the new etag.
 
         Raises:
             Changed: the object is another one by now, or gone.
         """
 
-    def write(self, key: str, chunks: Iterable[bytes], *, content_type: str = BINARY, new: bool = False) -> None:
+    def write(
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        *,
+        content_type: str = BINARY,
+        new: bool = False,
+        immutable: bool = False,
+    ) -> None:
         """Write an object of any size from chunks, in bounded memory.
 
         Nothing becomes visible unless `chunks` ends normally: an exception raised by it leaves no object and goes on
@@ -123,6 +132,9 @@ class ObjectStore(Protocol):
     def signed_url(self, key: str, *, seconds: int) -> str | None:
         """Return a URL that lets anybody GET the object for so long, or None where the app itself must deliver it."""
 
+    def signed_put_url(self, key: str, *, seconds: int) -> str | None:
+        """Return a URL by which anybody may PUT the object for so long, or None where the app itself must take it."""
+
     def gather(self, *calls: Callable[[], Any]) -> Sequence[Any]:
         """Run the calls, side by side where that saves time, and return their results in order.
 
@@ -132,7 +144,16 @@ class ObjectStore(Protocol):
 
 def is_key(text: str) -> bool:
     """Tell whether a text can be a key: what is stored under anything else is never listed."""
-    return _KEY.fullmatch(text) is not None
+    return _KEY.fullmatch(text) is not None and (text.isascii() or _is_utf_8(text))
+
+
+def _is_utf_8(text: str) -> bool:
+    # No surrogates. Excluded by `_KEY` itself, they would make it 1 ms to compile, in every cold start.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_key(key: str) -> str:
@@ -141,7 +162,7 @@ def check_key(key: str) -> str:
     Raises:
         InvalidValue: it could leave the store's root, or name something hidden in it.
     """
-    if not _KEY.fullmatch(key):
+    if not is_key(key):
         raise InvalidValue(
             "key", key, "segments separated by '/', none empty, hidden, or with '\\' or control characters"
         )

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from hashlib import blake2b
 
 from indexer.errors import StoreUnavailable
-from indexer.html import render_project_html
 from indexer.json_bytes import decode_json, encode_json
 from indexer.names import ProjectName
 from indexer.simple import decompress
@@ -34,6 +33,8 @@ class Copies:
         Args:
             json_page: the page as JSON, whatever the format.
         """
+        from indexer.html import render_project_html
+
         page = decode_json(decompress("a page", json_page.body))
         for file in page["files"]:
             file["url"] = f"{request.root_url}/simple/{name}/{file['url']}"

@@ -8,7 +8,7 @@ RFC 9110 (13 conditional requests, 14 ranges), RFC 8246 (immutable).
 from collections.abc import Callable
 
 from indexer.errors import Missing
-from indexer.store import ObjectStore, Stat
+from indexer.store import CACHE_FOREVER, ObjectStore, Stat
 from pypi_lambda.cache import Cache
 from pypi_lambda.http import NO_SNIFFING, NotFound, Request, Response, not_modified, parse_range
 
@@ -17,7 +17,7 @@ SIGNED_SECONDS = 900  # a slow client starts late; the download itself may take 
 # least.
 REUSED_SECONDS = 600
 MAX_SIGNED = 4_096  # URLs of about 500 bytes kept per process
-IMMUTABLE = ("Cache-Control", "private, max-age=31536000, immutable")
+IMMUTABLE = ("Cache-Control", CACHE_FOREVER)
 
 
 class Delivery:

@@ -43,6 +43,7 @@ REASONS: Mapping[int, str] = {
     414: "URI Too Long",
     415: "Unsupported Media Type",
     416: "Range Not Satisfiable",
+    429: "Too Many Requests",
     500: "Internal Server Error",
     502: "Bad Gateway",
     503: "Service Unavailable",
@@ -66,9 +67,10 @@ class Request:
         headers: by lower-case name.
         content_length: None when the client did not say.
         base_path: `""`, or `/` and a path without a slash at its end.
-        client: the address, for the log only.
+        client: the address that the front door vouches for, for the log and the throttle; "" when unknown.
         root_url: scheme, host and base path as the client knows them, without a slash at the end; "" when unknown.
         response_limit: bytes of body that the front door lets through; None for any number.
+        seconds: until whoever waits for the answer gives up; None for as long as clients wait.
     """
 
     method: str
@@ -81,6 +83,7 @@ class Request:
     client: str
     root_url: str = ""
     response_limit: int | None = None
+    seconds: float | None = None
 
 
 @value
@@ -210,6 +213,15 @@ class RangeNotSatisfiable(RequestError):
 
     def __init__(self, *, size: int) -> None:
         super().__init__(f"the file has only {size:,} bytes", headers=(("Content-Range", f"bytes */{size}"),))
+
+
+class TooManyRequests(RequestError):
+    """Credentials were wrong too often; what came now was not even looked at."""
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message, headers=(("Retry-After", str(retry_after_seconds)),))
 
 
 class InternalError(RequestError):
@@ -393,6 +405,8 @@ def decode_path(raw: bytes | str) -> str:
     """
     if len(raw) > MAX_PATH_LENGTH:
         raise UriTooLong(f"the path has {len(raw):,} bytes; at most {MAX_PATH_LENGTH:,} are possible")
+    if isinstance(raw, str) and raw.isascii() and raw.isprintable():
+        return raw  # as nearly every path is; what follows would say the same
     try:
         text = (raw.encode("latin-1") if isinstance(raw, str) else raw).decode("utf-8")
     except UnicodeError:

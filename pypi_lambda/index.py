@@ -1,5 +1,5 @@
 """A process's view of the index: the snapshot it loaded and the log's tail behind it, brought up to date on every
-request.
+request. The first one is no exception: to start, a process reads the snapshot alone.
 
 A view is a value. A request takes the current one, asks the log for the next event while it reads whatever else it
 needs, and goes on with that view when there is none, or with the view advanced to the end of the log. So an answer
@@ -9,8 +9,10 @@ shows everything that was acknowledged before its request began, and being stric
 import logging
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import cached_property
 from hashlib import blake2b
 from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from indexer.errors import CorruptObject, Missing
 from indexer.events import Event
@@ -20,16 +22,23 @@ from indexer.project import Project, empty_project, fold
 from indexer.rebuild import events_by_project, get_project, load_snapshot, with_filter
 from indexer.simple import Renderer, compress, decompress
 from indexer.snapshot import Snapshot, advance
-from indexer.store import ObjectStore, Stored
+from indexer.store import ObjectStore, Stat, Stored
 from indexer.value import replace, value
 from pypi_lambda.cache import Cache
 
+if TYPE_CHECKING:
+    from pypi_lambda.policy import Policy
+
 PAGE_CACHE_BYTES = 67_108_864  # 64 MiB of compressed pages: the largest has 0.5 MB, most have 5 KB
 PROJECT_CACHE_FILES = 50_000  # decoded projects, some 600 bytes a file: 30 MB
-RECENT_OBJECTS = 1_024  # users' records, 200 bytes each; kept only where staleness is permitted
+RECENT_BYTES = 8_388_608  # 8 MiB of users' records, metadata, and what is known of files; where staleness is permitted
+RECENT_BYTES_EACH = 1_024  # what one takes beside its content
+MAX_STANDINGS = 4_096  # names that a view has looked up, some 200 bytes each
 RELOAD_EVENTS = 64  # a tail this long is worth a look for a newer snapshot, again after as many more events
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Standing(Enum):
@@ -37,15 +46,27 @@ class Standing(Enum):
 
     PRIVATE = "private"
     UPSTREAM = "upstream"
-    ABSENT = "absent"
+    RESERVED = "reserved"  # private, and without a file yet
+    DENIED = "denied"
+    NOT_ALLOWED = "not allowed"
+    UNKNOWN = "unknown"  # not on the upstream's list
+
+
+# What is stored of such a project, because the policy was another one then, is not delivered either.
+CLOSED_STANDINGS = frozenset({Standing.RESERVED, Standing.DENIED, Standing.NOT_ALLOWED})
 
 
 @value
 class Page:
-    """A page ready to be sent: gzip, with its entity tag."""
+    """A page ready to be sent: gzip, with its entity tag.
+
+    Attributes:
+        warning: the header that says so, where the page is older than it should be.
+    """
 
     body: bytes
     etag: str
+    warning: str | None = None
 
 
 def page_of(body: bytes) -> Page:
@@ -65,23 +86,46 @@ class View:
         current: the base after the tail.
         tail: the events about files since the base, by project.
         tail_length: how many events there were since the base.
+        policy: which of the upstream's names may enter; None for all that it lists.
     """
 
     base: Snapshot
     current: Snapshot
     tail: Mapping[ProjectName, tuple[Event, ...]]
     tail_length: int = 0
+    policy: "Policy | None" = None
 
     def standing(self, name: ProjectName) -> Standing:
         """Return whose the name is; until a list of upstream names was read, every unknown one is the upstream's."""
+        standing = self._standings.get(name)
+        if standing is None:
+            if len(self._standings) >= MAX_STANDINGS:
+                self._standings.clear()
+            standing = self._standings[name] = self._find_out(name)
+        return standing
+
+    @cached_property
+    def _standings(self) -> dict[ProjectName, Standing]:
+        return {}
+
+    def _find_out(self, name: ProjectName) -> Standing:
         if self.current.projects.find(name) is not None:
             return Standing.PRIVATE
         if self.current.is_reserved(name):
-            return Standing.ABSENT
+            return Standing.RESERVED
+        if self.policy is not None:
+            if self.policy.is_denied(name):
+                return Standing.DENIED
+            if not self.policy.is_allowed(name):
+                return Standing.NOT_ALLOWED
+            if self.policy.ask_unknown:
+                return Standing.UPSTREAM
+        return Standing.UPSTREAM if self.is_on_list(name) else Standing.UNKNOWN
+
+    def is_on_list(self, name: ProjectName) -> bool:
+        """Tell whether the upstream's list has the name, or there is no list yet that could tell."""
         upstream = self.current.upstream
-        if upstream is None or upstream.filter is None or name in upstream.filter:
-            return Standing.UPSTREAM
-        return Standing.ABSENT
+        return upstream is None or upstream.filter is None or name in upstream.filter
 
     def advanced(self, events: list[Event]) -> "View":
         """Return the view after these events, which follow it."""
@@ -107,6 +151,7 @@ class Index:
         max_staleness_seconds: how long a view counts as current after it was checked; 0 is strict.
         clock: monotonic seconds.
         request_repair: called when a derived object turned out to be missing or corrupt.
+        policy: which of the upstream's names may enter; None for all that it lists.
     """
 
     def __init__(
@@ -117,6 +162,7 @@ class Index:
         max_staleness_seconds: float,
         clock: Callable[[], float],
         request_repair: Callable[[], None],
+        policy: "Policy | None" = None,
     ) -> None:
         self._store = store
         self._log = Log(store)
@@ -124,12 +170,13 @@ class Index:
         self._max_staleness_seconds = max_staleness_seconds
         self._clock = clock
         self._request_repair = request_repair
+        self._policy = policy
         self._lock = Lock()
-        self._checked_at = clock()  # when the present view, or one before it, was known to be at the log's end
+        self._checked_at = float("-inf")  # when the present view, or one before it, was known to be at the log's end
         self._pages: Cache[tuple[ProjectName, int, str], Page] = Cache(PAGE_CACHE_BYTES)
         self._projects: Cache[tuple[ProjectName, int], Project] = Cache(PROJECT_CACHE_FILES)
-        self._recent: Cache[str, tuple[Stored | None, float]] = Cache(RECENT_OBJECTS)
-        self._view = self._load()[0]
+        self._recent: Cache[tuple[str, str], tuple[Any, float]] = Cache(RECENT_BYTES)
+        self._view = self._load()
 
     @property
     def view(self) -> View:
@@ -138,17 +185,19 @@ class Index:
 
     def reload(self) -> View:
         """Start afresh from the stored snapshot, as after a rebuild; return the view at the end of the log."""
-        return self._adopt(*self._load())
+        asked_at = self._clock()
+        return self._adopt(self._with_tail(self._load()), asked_at)
 
-    def _load(self) -> tuple[View, float]:
-        """Return the view at the end of the log, and since when it is known to be that."""
-        checked_at = self._clock()
+    def _load(self) -> View:
+        """Return the view of the stored snapshot; what happened since is left to whoever asks the log."""
         snapshot = load_snapshot(self._store, self._renderer).snapshot
-        view = View(base=snapshot, current=snapshot, tail={})
-        events = list(self._log.read_after(snapshot.head))
-        if events:
-            view = self._with_filter(view, view.advanced(events))
-        return view, checked_at
+        return View(base=snapshot, current=snapshot, tail={}, policy=self._policy)
+
+    def _with_tail(self, view: View, *events: Event) -> View:
+        """Return the view at the end of the log, of whose tail these events are already read."""
+        head = head_of(events[-1]) if events else view.current.head
+        found = [*events, *self._log.read_after(head)]
+        return self._with_filter(view, view.advanced(found)) if found else view
 
     def next_event(self, view: View) -> Event | None:
         """Return the event after the view, if any: the one question that makes an answer current.
@@ -165,24 +214,41 @@ class Index:
 
     def find_recent(self, key: str, *, limit: int) -> Stored | None:
         """Return an object as it is, or as it was no longer ago than the permitted staleness; None for none."""
+        return self._recall(("object", key), lambda: self._store.find(key, limit=limit), keeps_none=True)
+
+    def find_recent_file(self, key: str) -> Stored | None:
+        """Like `find_recent`, but what is not there is looked for each time: it may be on its way in."""
+        return self._recall(("object", key), lambda: self._store.find(key), keeps_none=False)
+
+    def stat_recent_file(self, key: str) -> Stat | None:
+        """Return what is known of a file, as `find_recent_file` does."""
+        return self._recall(("stat", key), lambda: self._store.stat(key), keeps_none=False)
+
+    def _recall(self, key: tuple[str, str], read: Callable[[], T | None], *, keeps_none: bool) -> T | None:
         if not self._max_staleness_seconds:
-            return self._store.find(key, limit=limit)
+            return read()
         asked_at = self._clock()
         kept = self._recent.find(key)
-        if kept is None or asked_at - kept[1] >= self._max_staleness_seconds:
-            kept = (self._store.find(key, limit=limit), asked_at)
-            self._recent.put(key, kept, cost=1)
-        return kept[0]
+        if kept is not None and asked_at - kept[1] < self._max_staleness_seconds:
+            recent: T | None = kept[0]
+            return recent
+        found = read()
+        if found is not None or keeps_none:
+            size = len(found.body) if isinstance(found, Stored) else 0
+            self._recent.put(key, (found, asked_at), cost=RECENT_BYTES_EACH + size)
+        return found
 
     def follow(self, view: View, event: Event | None) -> View:
         """Return the view at the end of the log, given what `next_event` found after it."""
         if event is None:
             return view
         asked_at = self._clock()
-        advanced = view.advanced([event, *self._log.read_after(head_of(event))])
+        advanced = self._with_tail(view, event)
         if view.tail_length // RELOAD_EVENTS < advanced.tail_length // RELOAD_EVENTS:
-            return self._adopt(*self._load())
-        return self._adopt(self._with_filter(view, advanced), asked_at)
+            newer = self._load()
+            if newer.current.head.seq > view.base.head.seq:
+                advanced = self._with_tail(newer)
+        return self._adopt(advanced, asked_at)
 
     def refresh(self) -> View:
         """Return the view at the end of the log."""

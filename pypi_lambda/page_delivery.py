@@ -9,17 +9,21 @@ RFC 9110 (8.8.3 entity tags, 12.5.5 Vary, 13 conditional requests), RFC 1952 (gz
 import logging
 import zlib
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from indexer.errors import CorruptObject, StoreUnavailable
 from indexer.names import ProjectName
-from indexer.root import put_root, root_key
 from indexer.simple import decompress
 from indexer.snapshot import Snapshot
 from indexer.store import ObjectStore, Stat
 from pypi_lambda.copies import Copies
 from pypi_lambda.http import NO_SNIFFING, Format, Request, Response, accepts_gzip, not_modified
 from pypi_lambda.index import Page
+
+if TYPE_CHECKING:
+    from pypi_lambda.policy import Policy
 
 GZIP_SIZE_BYTES = 4  # "ISIZE: the size of the original input data modulo 2^32", at the end of a member
 
@@ -31,11 +35,13 @@ class PageDelivery:
 
     Args:
         copies: sends pages that are too long for their front door.
+        policy: which of the upstream's names the root lists; None for all.
     """
 
-    def __init__(self, store: ObjectStore, copies: Copies) -> None:
+    def __init__(self, store: ObjectStore, copies: Copies, policy: "Policy | None" = None) -> None:
         self._store = store
         self._copies = copies
+        self._policy = policy
         self._root_lock = Lock()
 
     def send_project(
@@ -48,18 +54,21 @@ class PageDelivery:
             get_json: gives the page as JSON.
         """
         gzip = accepts_gzip(request.headers.get("accept-encoding"))
+        warning = () if page.warning is None else (("Warning", page.warning),)
         if not_modified(request.headers.get("if-none-match"), page.etag):
-            return Response(status=304, headers=_validators(page.etag))
+            return Response(status=304, headers=(*_validators(page.etag), *warning))
         body = page.body if gzip else decompress("a page", page.body)
         if request.method == "GET" and exceeds_limit(request, len(body)):
             return self._copies.redirect_to_page(request, name, get_json(), page_format)
-        headers = _headers(page_format, page.etag, gzip=gzip)
+        headers = (*_headers(page_format, page.etag, gzip=gzip), *warning)
         return Response(status=200, headers=(*headers, ("Content-Length", str(len(body)))), body=body)
 
     def send_root(self, request: Request, snapshot: Snapshot, page_format: Format) -> Response:
         """Return the response with the listing of the snapshot's projects, or that leads to it."""
         extension = "html" if page_format.is_html else "json"
-        key = root_key(snapshot, extension)
+        from indexer.root import root_key
+
+        key = root_key(snapshot, extension, self._policy)
         stat = self._store.stat(key) or self._made_root(key, snapshot, extension)
         gzip = accepts_gzip(request.headers.get("accept-encoding"))
         etag = 'W/"{}"'.format(stat.etag.strip('"'))
@@ -78,8 +87,10 @@ class PageDelivery:
         return Response(status=200, headers=(*headers, *length), body=body)
 
     def _made_root(self, key: str, snapshot: Snapshot, extension: str) -> Stat:
+        from indexer.root import put_root
+
         with self._root_lock:  # it takes seconds and 100 MB with a million names: once is enough
-            stat = self._store.stat(key) or self._store.stat(put_root(self._store, snapshot, extension))
+            stat = self._store.stat(key) or self._store.stat(put_root(self._store, snapshot, extension, self._policy))
         if stat is None:
             raise StoreUnavailable(key, "the root listing is gone right after it was written")
         return stat
@@ -113,6 +124,7 @@ def _validators(etag: str) -> tuple[tuple[str, str], ...]:
     return (("ETag", etag), ("Vary", "Accept, Accept-Encoding"), ("Cache-Control", "private, max-age=0"))
 
 
+@lru_cache(maxsize=512)
 def _headers(page_format: Format, etag: str, *, gzip: bool) -> tuple[tuple[str, str], ...]:
     encoding = (("Content-Encoding", "gzip"),) if gzip else ()
     return (("Content-Type", page_format.content_type), *_validators(etag), NO_SNIFFING, *encoding)

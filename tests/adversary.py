@@ -115,25 +115,41 @@ class Adversary:
             return iter([body[: len(body) // 2]])
         return chunks
 
-    def put_new(self, key: str, body: bytes, *, content_type: str = BINARY) -> str:
+    def put_new(self, key: str, body: bytes, *, content_type: str = BINARY, immutable: bool = False) -> str:
         """Like the inner store's, but for the faults."""
         struck = self._begin("put_new", key)
-        return self._carry_out(struck, lambda: self.inner.put_new(key, body, content_type=content_type))
+        return self._carry_out(
+            struck, lambda: self.inner.put_new(key, body, content_type=content_type, immutable=immutable)
+        )
 
-    def put(self, key: str, body: bytes, *, content_type: str = BINARY) -> str:
+    def put(self, key: str, body: bytes, *, content_type: str = BINARY, immutable: bool = False) -> str:
         """Like the inner store's, but for the faults."""
         struck = self._begin("put", key)
-        return self._carry_out(struck, lambda: self.inner.put(key, body, content_type=content_type))
+        return self._carry_out(
+            struck, lambda: self.inner.put(key, body, content_type=content_type, immutable=immutable)
+        )
 
-    def replace(self, key: str, body: bytes, *, etag: str, content_type: str = BINARY) -> str:
+    def replace(self, key: str, body: bytes, *, etag: str, content_type: str = BINARY, immutable: bool = False) -> str:
         """Like the inner store's, but for the faults."""
         struck = self._begin("replace", key)
-        return self._carry_out(struck, lambda: self.inner.replace(key, body, etag=etag, content_type=content_type))
+        return self._carry_out(
+            struck, lambda: self.inner.replace(key, body, etag=etag, content_type=content_type, immutable=immutable)
+        )
 
-    def write(self, key: str, chunks: Iterable[bytes], *, content_type: str = BINARY, new: bool = False) -> None:
+    def write(
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        *,
+        content_type: str = BINARY,
+        new: bool = False,
+        immutable: bool = False,
+    ) -> None:
         """Like the inner store's, but for the faults."""
         struck = self._begin("write", key)
-        self._carry_out(struck, lambda: self.inner.write(key, chunks, content_type=content_type, new=new))
+        self._carry_out(
+            struck, lambda: self.inner.write(key, chunks, content_type=content_type, new=new, immutable=immutable)
+        )
 
     def list(self, prefix: str, *, after: str = "") -> Iterator[Stat]:
         """Like the inner store's, but for the faults, and read to its end at once."""
@@ -149,6 +165,11 @@ class Adversary:
         """Like the inner store's, but for the faults."""
         struck = self._begin("signed_url", key)
         return self._carry_out(struck, lambda: self.inner.signed_url(key, seconds=seconds))
+
+    def signed_put_url(self, key: str, *, seconds: int) -> str | None:
+        """Like the inner store's, but for the faults."""
+        struck = self._begin("signed_put_url", key)
+        return self._carry_out(struck, lambda: self.inner.signed_put_url(key, seconds=seconds))
 
     def gather(self, *calls: Callable[[], Any]) -> Sequence[Any]:
         """Like the inner store's; what the calls do through this adversary is counted and struck one by one."""

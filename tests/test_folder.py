@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from indexer.durable import NOISE_BYTES
-from indexer.errors import InvalidValue, StoreUnavailable
-from indexer.folder import LEFTOVER_SECONDS, PRIVATE_FOLDER, FolderStore
+from indexer.errors import InvalidValue, StoreUnavailable, TooLarge
+from indexer.folder import KEPT_OBJECTS, LEFTOVER_SECONDS, PRIVATE_FOLDER, FolderStore
 from indexer.store import ObjectStore, open_store
 from tests.store_contract import StoreContract
 
@@ -117,6 +117,50 @@ def test_noticing_an_edit_in_place(store: FolderStore, tmp_path: Path) -> None:
     found = store.get("a/b")
     assert found.body == b"edit"
     assert found.etag != etag
+
+
+class TestSmallObjects:
+    """What is read again and again is kept in memory, and is never older than the file."""
+
+    def test_written_by_another(self, store: FolderStore, tmp_path: Path) -> None:
+        """What another process wrote is what is read next, be it as long as what was there."""
+        other = FolderStore(tmp_path / "data")
+        read = []
+        for number in range(50):
+            other.put("users/a.json", b"%02d" % number)
+            read.append(store.get("users/a.json").body)
+        assert read == [b"%02d" % number for number in range(50)]
+
+    def test_edited_in_place(self, store: FolderStore, tmp_path: Path) -> None:
+        """So is what somebody put into the file with an editor."""
+        store.put("users/a.json", b"one")
+        before = store.get("users/a.json")
+        (tmp_path / "data/users/a.json").write_bytes(b"two")
+        after = store.get("users/a.json")
+        assert (before.body, after.body, before.etag == after.etag) == (b"one", b"two", False)
+
+    def test_deleted(self, store: FolderStore, tmp_path: Path) -> None:
+        """One that another process deleted is gone."""
+        store.put("users/a.json", b"one")
+        store.get("users/a.json")
+        FolderStore(tmp_path / "data").delete("users/a.json")
+        assert store.find("users/a.json") is None
+
+    def test_limit(self, store: FolderStore) -> None:
+        """A limit holds for one that is kept, too."""
+        store.put("users/a.json", b"one")
+        store.get("users/a.json")
+        with pytest.raises(TooLarge):
+            store.get("users/a.json", limit=2)
+
+    def test_many(self, store: FolderStore, tmp_path: Path) -> None:
+        """With more of them than are kept, each is still read as it is."""
+        (tmp_path / "data/a").mkdir()
+        names = [str(number) for number in range(KEPT_OBJECTS + 10)]
+        for body in (b"first", b"later"):
+            for name in names:
+                (tmp_path / "data/a" / name).write_bytes(body)
+            assert {store.get(f"a/{name}").body for name in names} == {body}
 
 
 def test_no_temporary_files_stay(store: FolderStore, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from indexer.project import Project, empty_project, fold
 from indexer.rebuild import rebuild
 from indexer.simple import Renderer, decode_page, decompress
 from indexer.snapshot import SNAPSHOT_KEY
-from indexer.store import ObjectStore, Stored
+from indexer.store import ObjectStore, Stat, Stored
 from pypi_lambda.index import RELOAD_EVENTS, Index, ReadAhead, Standing, View
 from tests.adversary import Adversary, Call
 from tests.builders import MEMORY, added, contents, file_changes, names, write_log
@@ -104,19 +104,30 @@ def test_current_view_costs_one_question(store: FolderStore) -> None:
     happen(store, added())
     adversary = Adversary(store)
     index = open_index(adversary)
-    before, calls = index.view, len(adversary.calls)
+    before, calls = follow(index), len(adversary.calls)
     assert follow(index) is before
     assert adversary.calls[calls:] == [Call(index=calls, method="find", key=log_key(2))]
 
 
-def test_start_reads_snapshot_and_tail(store: FolderStore) -> None:
-    """A process starts with two calls, however long the log is."""
+def test_start_reads_the_snapshot_alone(store: FolderStore) -> None:
+    """A process starts with one call, however long the log is and however much of it the snapshot lacks."""
     happen(store, *(added(version=str(number)) for number in range(50)))
     rebuild(store, RENDERER)
+    happen(store, added())
     adversary = Adversary(store)
     view = open_index(adversary).view
-    assert [call.key for call in adversary.calls] == [SNAPSHOT_KEY, log_key(51)]
+    assert [call.key for call in adversary.calls] == [SNAPSHOT_KEY]
     assert (view.current.head.seq, view.tail_length) == (50, 0)
+
+
+@pytest.mark.parametrize("seconds", [0, 3_600])
+def test_first_request_asks_the_log(store: FolderStore, seconds: float) -> None:
+    """What happened since the snapshot is in the first answer, whatever staleness is permitted."""
+    happen(store, added())
+    rebuild(store, RENDERER)
+    happen(store, added(version="2.0"))
+    index = open_index(store, max_staleness_seconds=seconds)
+    assert len(listed(index, follow(index))) == 2
 
 
 def test_start_without_snapshot(store: FolderStore, caplog: pytest.LogCaptureFixture) -> None:
@@ -124,19 +135,18 @@ def test_start_without_snapshot(store: FolderStore, caplog: pytest.LogCaptureFix
     happen(store, added(), added(version="2.0"))
     with caplog.at_level(logging.INFO):
         index = open_index(store)
-    assert len(listed(index, index.view)) == 2
+    assert len(listed(index, follow(index))) == 2
     assert "the log is folded from its beginning" in caplog.text
 
 
 def test_corrupt_event_is_loud(store: FolderStore) -> None:
-    """An unreadable event is an error that names it, for whoever starts and for whoever goes on."""
+    """An unreadable event is an error that names it, for each request again."""
     index = open_index(store)
     store.put(log_key(1), b"?")
-    with pytest.raises(CorruptObject) as caught:
-        follow(index)
-    assert caught.value.key == log_key(1)
-    with pytest.raises(CorruptObject):
-        open_index(store)
+    for _ in range(2):
+        with pytest.raises(CorruptObject) as caught:
+            follow(index)
+        assert caught.value.key == log_key(1)
 
 
 class TestStanding:
@@ -154,7 +164,7 @@ class TestStanding:
         wheel = Filename("six-1.0-py3-none-any.whl")
         happen(store, added("six"), FileRemoved(project=ProjectName("six"), filename=wheel))
         index = open_index(store)
-        assert index.view.standing(ProjectName("six")) is Standing.PRIVATE
+        assert follow(index).standing(ProjectName("six")) is Standing.PRIVATE
         assert listed(index, index.view, ProjectName("six")) == []
 
     def test_unknown_name_before_the_first_list(self, store: FolderStore) -> None:
@@ -165,9 +175,9 @@ class TestStanding:
         """A name that is on no list is nowhere."""
         put_master(store, ONE)
         happen(store, UpstreamRefreshed(names_sha256=names_digest(ONE), count=2))
-        view = open_index(store).view
+        view = follow(open_index(store))
         assert view.standing(ProjectName("numpy")) is Standing.UPSTREAM
-        assert view.standing(ProjectName("no-such-project")) is Standing.ABSENT
+        assert view.standing(ProjectName("no-such-project")) is Standing.UNKNOWN
 
     def test_new_list_reaches_a_running_process(self, store: FolderStore) -> None:
         """A list that was read meanwhile counts from the next request on."""
@@ -175,7 +185,7 @@ class TestStanding:
             put_master(store, content)
         happen(store, UpstreamRefreshed(names_sha256=names_digest(ONE), count=2))
         index = open_index(store)
-        assert follow(index).standing(ProjectName("brand-new")) is Standing.ABSENT
+        assert follow(index).standing(ProjectName("brand-new")) is Standing.UNKNOWN
         happen(store, UpstreamRefreshed(names_sha256=names_digest(TWO), count=2))
         assert follow(index).standing(ProjectName("brand-new")) is Standing.UPSTREAM
 
@@ -184,6 +194,7 @@ class TestStanding:
         put_master(store, ONE)
         happen(store, UpstreamRefreshed(names_sha256=names_digest(ONE), count=2))
         index = open_index(store)
+        follow(index)
         happen(store, UpstreamRefreshed(names_sha256=names_digest(TWO), count=2))
         assert follow(index).standing(ProjectName("numpy")) is Standing.UPSTREAM
 
@@ -193,13 +204,13 @@ class TestStanding:
         happen(store, UpstreamRefreshed(names_sha256=names_digest(ONE), count=2))
         store.delete(names_key(names_digest(ONE)))
         store.put(filter_key(names_digest(ONE)), b"?")
-        assert open_index(store).view.standing(ProjectName("numpy")) is Standing.UPSTREAM
+        assert follow(open_index(store)).standing(ProjectName("numpy")) is Standing.UPSTREAM
 
     def test_reserved_name(self, store: FolderStore) -> None:
         """A reserved name is nowhere until it has a file, and never the upstream's."""
         happen(store, NamesReserved(patterns=("our-*",)))
         index = open_index(store)
-        assert follow(index).standing(ProjectName("our-app")) is Standing.ABSENT
+        assert follow(index).standing(ProjectName("our-app")) is Standing.RESERVED
         happen(store, added("our-app"))
         assert follow(index).standing(ProjectName("our-app")) is Standing.PRIVATE
 
@@ -238,7 +249,7 @@ class TestPage:
         """A page and its tag stay the same when a rebuild turns a tail into a stored page."""
         happen(store, added(), added(version="2.0"))
         index = open_index(store)
-        before = [index.page(index.view, DEMO, extension) for extension in ("json", "html")]
+        before = [index.page(follow(index), DEMO, extension) for extension in ("json", "html")]
         rebuild(store, RENDERER)
         after = open_index(store)
         assert [after.page(after.view, DEMO, extension) for extension in ("json", "html")] == before
@@ -312,6 +323,7 @@ class TestPage:
         repairs: list[None] = []
         adversary = Adversary(store)
         index = open_index(adversary, repairs=repairs)
+        follow(index)
         calls = len(adversary.calls)
         assert index.find_page_key(index.view, DEMO, "json") is None
         assert len(listed(index, index.view)) == 2
@@ -348,8 +360,7 @@ class TestTail:
     def test_long_tail_turns_to_a_newer_snapshot(self, store: FolderStore) -> None:
         """A process whose tail grew long starts afresh from the snapshot that was built meanwhile."""
         index = open_index(store)
-        for number in range(RELOAD_EVENTS - 1):
-            happen(store, added(version=str(number)))
+        happen(store, *(added(version=str(number)) for number in range(RELOAD_EVENTS - 1)))
         assert follow(index).tail_length == RELOAD_EVENTS - 1
         rebuild(store, RENDERER)
         happen(store, added())
@@ -357,11 +368,23 @@ class TestTail:
         assert (view.base.head.seq, view.tail_length, view.current.head.seq) == (RELOAD_EVENTS - 1, 1, RELOAD_EVENTS)
         assert index.view is view
 
+    def test_long_tail_behind_the_newest_snapshot_is_read_once(self, store: FolderStore) -> None:
+        """A process that finds a long tail and no newer snapshot than its own asks for one once, and goes on."""
+        happen(store, *(added(version=str(number)) for number in range(RELOAD_EVENTS + 1)))
+        adversary = Adversary(store)
+        index = open_index(adversary)
+        view = follow(index)
+        assert (view.base.head, view.tail_length) == (ORIGIN, RELOAD_EVENTS + 1)
+        happen(store, added())
+        follow(index)
+        keys = [call.key for call in adversary.calls if call.method == "find"]
+        assert {key: keys.count(key) for key in (SNAPSHOT_KEY, log_key(2))} == {SNAPSHOT_KEY: 2, log_key(2): 1}
+
     def test_reload_takes_the_new_snapshot(self, store: FolderStore) -> None:
         """After a rebuild the process goes on from it, with the same content and no tail."""
         happen(store, added(), added(version="2.0"))
         index = open_index(store)
-        before = shown(index, index.view)
+        before = shown(index, follow(index))
         rebuild(store, RENDERER)
         view = index.reload()
         assert (index.view is view, view.tail_length, dict(view.tail)) == (True, 0, {})
@@ -423,10 +446,24 @@ class TestStaleness:
         assert after is not None
         assert (within.body, after.body) == (seen, b"new")
 
+    @pytest.mark.parametrize("look", [Index.find_recent_file, Index.stat_recent_file])
+    def test_recent_file(self, store: FolderStore, look: Callable[[Index, str], Stored | Stat | None]) -> None:
+        """Where staleness is permitted, a file that was found is not asked for again; one that was not there is."""
+        adversary = Adversary(store)
+        index = open_index(adversary, max_staleness_seconds=5)
+        calls = len(adversary.calls)
+        assert look(index, "cache/a/b") is None
+        store.put("cache/a/b", b"here")
+        found = look(index, "cache/a/b")
+        assert found is not None
+        assert look(index, "cache/a/b") == found
+        assert len(adversary.calls) - calls == 2
+
     def test_permitted_staleness_saves_the_question(self, store: FolderStore) -> None:
         """Within the permitted time nobody is asked; after it, the next request is up to date."""
         clock = Clock()
         index = open_index(store, max_staleness_seconds=5, clock=clock)
+        follow(index)
         happen(store, added())
         clock.now = 4.9
         assert follow(index).current.head.seq == 0

@@ -88,6 +88,33 @@ class S3Contract(StoreContract):
             with urllib.request.urlopen(url, timeout=10) as response:
                 assert response.headers["Content-Type"] == "text/plain"
 
+    @pytest.mark.parametrize("immutable", [False, True])
+    def test_cache_control(self, store: ObjectStore, server: S3Server, immutable: bool) -> None:
+        """However it is written, what never changes is sent with leave to keep it for ever, and nothing else is."""
+        store.put("a/put", b"x", immutable=immutable)
+        store.put("a/replaced", b"x")
+        store.replace("a/replaced", b"y", etag=store.get("a/replaced").etag, immutable=immutable)
+        store.put_new("a/new", b"x", immutable=immutable)
+        store.write("a/small", [b"x"], immutable=immutable)
+        store.write("a/small-new", [b"x"], new=True, immutable=immutable)
+        store.write("a/large", mebibytes(9), immutable=immutable)
+        expected = "private, max-age=31536000, immutable" if immutable else None
+        found = {stat.key: self._cache_control(store, stat.key) for stat in store.list("a/")}
+        assert found == dict.fromkeys(found, expected)
+        assert len(found) == 6
+
+    def test_cache_control_of_a_large_new_object(self, store: ObjectStore) -> None:
+        """An object that was copied inside the store to its key is sent with the leave, too."""
+        store.write("a/large", mebibytes(9), new=True, immutable=True)
+        assert self._cache_control(store, "a/large") == "private, max-age=31536000, immutable"
+
+    def _cache_control(self, store: ObjectStore, key: str) -> str | None:
+        url = store.signed_url(key, seconds=60)
+        assert url is not None
+        with urllib.request.urlopen(url, timeout=10) as response:
+            value: str | None = response.headers["Cache-Control"]
+            return value
+
     def test_no_upload_stays_open(self, store: S3Store, server: S3Server, prefix: str) -> None:
         """A large write that raises leaves no parts behind in the bucket, where they would cost money unseen."""
         for new in (False, True):
@@ -146,6 +173,11 @@ class TestSeaweedFS(S3Contract):
 
 class TestMinistack(S3Contract):
     """The contract, on ministack."""
+
+    @pytest.mark.xfail(reason="it honours conditions on copies in parts only, to which obstore gives no headers")
+    def test_cache_control_of_a_large_new_object(self, store: ObjectStore) -> None:
+        """It is sent without."""
+        super().test_cache_control_of_a_large_new_object(store)
 
     @pytest.fixture
     def server(self, ministack: S3Server) -> S3Server:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from indexer.errors import CorruptObject
-from indexer.events import Change, FileAdded, FileChange, FileYanked, NamesReserved, UpstreamRefreshed, UserPut
+from indexer.errors import CorruptObject, UnknownVersion
+from indexer.events import Change, FileAdded, FileYanked, NamesReserved, ProjectChange, UpstreamRefreshed, UserPut
 from indexer.frame import BadFrame, pack, unpack
 from indexer.log import Head
 from indexer.names import Filename, ProjectName
@@ -191,7 +191,7 @@ class TestCodec:
                     refused += 1
         assert refused > 0.99 * 3 * len(body)
 
-    @pytest.mark.parametrize("version", [0, 2, None, "1"])
+    @pytest.mark.parametrize("version", [0, None, "1"])
     def test_unknown_version_is_named(self, version: object) -> None:
         """A snapshot of a version this process does not know is refused, and the error says which."""
         document = msgpack.unpackb(unpack(encode_snapshot(example_snapshot()), limit=100_000))
@@ -200,6 +200,13 @@ class TestCodec:
         assert str(caught.value) == (
             f"corrupt object: no readable snapshot: unknown snapshot version {version!r}, at '{KEY}'"
         )
+
+    def test_newer_version_is_no_damage(self) -> None:
+        """A snapshot of a newer version is told from a damaged one, so that nobody overwrites it."""
+        document = msgpack.unpackb(unpack(encode_snapshot(example_snapshot()), limit=100_000))
+        with pytest.raises(UnknownVersion) as caught:
+            decode_snapshot(KEY, pack(msgpack.packb(document | {"v": 2})))
+        assert (caught.value.key, caught.value.version) == (KEY, 2)
 
     @given(document=st.recursive(st.none() | st.integers(0, 9) | st.text(max_size=3), st.lists))
     def test_anything_else_is_refused(self, document: object) -> None:
@@ -254,7 +261,7 @@ class TestAdvance:
         """The private projects are those with an added file, at the number of their last event since."""
         expected: dict[ProjectName, int] = {}
         for seq, change in enumerate(changes, start=1):
-            if isinstance(change, FileChange) and (change.project in expected or isinstance(change, FileAdded)):
+            if isinstance(change, ProjectChange) and (change.project in expected or isinstance(change, FileAdded)):
                 expected[change.project] = seq
         table = advance(empty_snapshot("1"), chain(*changes)).projects
         assert list(table.items()) == sorted(expected.items())
