@@ -129,6 +129,18 @@ def check_distribution(
     )
 
 
+def read_wheel_metadata(file: IO[bytes], filename: Filename) -> bytes:
+    """Return a wheel's METADATA, to the byte, whatever it says.
+
+    Args:
+        file: seekable; only the archive's directory and this member are read.
+
+    Raises:
+        InvalidValue: it is no wheel, or none with METADATA that an installer would find.
+    """
+    return _read_wheel(file, filename, parse_filename(filename))
+
+
 def _check_announced(said: DistributionName, name: ProjectName | None, version: str | None) -> None:
     if name is not None and name != said.project:
         raise InvalidValue("name", name, f"the file's name says {said.project!r}")

@@ -53,6 +53,21 @@ class CorruptObject(IndexerError):
         return f"corrupt object: {self.reason}, at {self.key!r}"
 
 
+class UnknownVersion(IndexerError):
+    """A derived object is whole, but of a format that this program is too old for; it is not overwritten."""
+
+    def __init__(self, key: str, version: object) -> None:
+        super().__init__(key, version)
+        self.key = key
+        self.version = version
+
+    def __str__(self) -> str:
+        return (
+            f"{self.key!r} has format {self.version!r}, which this version does not know: a newer version of this "
+            "program wrote it; update this one, or delete the object to go back to it"
+        )
+
+
 class TooLarge(IndexerError):
     """Something to be read is longer than the limit of its reader."""
 
@@ -110,20 +125,40 @@ class InvalidValue(IndexerError):
         return f"invalid {self.field} {shown}: {self.accepted}"
 
 
+# pip waits for as long as it is told, five times over, before it gives up; most failures are over sooner than that.
+DEFAULT_RETRY_SECONDS = 5
+
+
 class UpstreamUnavailable(IndexerError):
     """The upstream did not answer in time, answered with a fault, or with something that is no index page.
 
     Attributes:
         retry_after_seconds: when asking again makes sense.
+        told_seconds: for how long it asked to be left alone, where it did.
     """
 
-    def __init__(self, reason: str, *, retry_after_seconds: int = 30) -> None:
+    def __init__(self, reason: str, *, retry_after_seconds: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.retry_after_seconds = retry_after_seconds
+        self.retry_after_seconds = DEFAULT_RETRY_SECONDS if retry_after_seconds is None else retry_after_seconds
+        self.told_seconds = retry_after_seconds
 
     def __str__(self) -> str:
         return f"the upstream index failed: {self.reason}"
+
+
+class UpstreamNonsense(UpstreamUnavailable):
+    """The upstream answered in time and without a fault, but with something that is no page of the index."""
+
+
+class PrivateAddress(UpstreamUnavailable):
+    """The upstream named a host that must not be reached: its address is not one of the public internet's."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"it names the host {host!r}, whose address is private; list it in UPSTREAM_PRIVATE_HOSTS to allow that"
+        )
+        self.host = host
 
 
 class DigestMismatch(IndexerError):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from indexer.wire import API_VERSION, Hashes, ProjectFile, ProjectPage
+from indexer.wire import API_VERSION, Hashes, HeldBack, ProjectFile, ProjectPage
 
 _NAMES_PER_CHUNK = 10_000  # about 500 KB of text at a time; a listing has 927,000 names
 
@@ -41,10 +41,15 @@ def render_project_html(page: ProjectPage) -> bytes:
         if value is not None
     ]
     anchors = map(_anchor, page["files"])
-    text = (
-        f"{_HEAD}{''.join(metas)}<title>{title}</title>\n</head>\n<body>\n<h1>{title}</h1>\n{''.join(anchors)}{_FOOT}"
-    )
+    held = _held_back(page["_held-back"]) if "_held-back" in page else ""
+    head = f"{_HEAD}{''.join(metas)}<title>{title}</title>\n</head>\n<body>\n<h1>{title}</h1>\n{held}"
+    text = f"{head}{''.join(anchors)}{_FOOT}"
     return text.encode("utf-8", "replace")
+
+
+def _held_back(held: HeldBack) -> str:
+    until = "nobody knows when" if held["until"] is None else held["until"]
+    return f"<!-- {held['files']} more files are held back, the next until {_escape(until)} -->\n"
 
 
 def render_root_html(names: Iterable[str]) -> Iterator[bytes]:
@@ -110,6 +115,11 @@ def _attributes(file: ProjectFile) -> str:
         text += f' data-gpg-sig="{"true" if signed else "false"}"'
     if (provenance := file.get("provenance")) is not None:
         text += f' data-provenance="{_escape(provenance)}"'
+    # In no specification: uv reads them where it is given HTML, so that `exclude-newer` works there, too.
+    if (upload_time := file.get("upload-time")) is not None:
+        text += f' data-upload-time="{_escape(upload_time)}"'
+    if (size := file.get("size")) is not None:
+        text += f' data-size="{size}"'
     return text
 
 

@@ -24,6 +24,7 @@ _TITLE = re.compile(rb"<(?:title|h1)[^<>]{0,200}>\s*links for\b", re.IGNORECASE)
 _PASSWORD = re.compile(rb"<input\b[^<>]{0,1000}\btype\s*=\s*[\"']?password\b", re.IGNORECASE)
 _HTML = re.compile(rb"<html\b", re.IGNORECASE)
 _HTML_END = re.compile(rb"</html\s*>", re.IGNORECASE)
+_SIZE = re.compile(r"[0-9]{1,15}")
 _DIGEST = re.compile(r"([A-Za-z0-9_-]+)=([0-9A-Fa-f]+)")
 
 
@@ -73,6 +74,11 @@ def _find_file(link: "Link") -> dict[str, Any] | None:
     for key in ("core-metadata", "dist-info-metadata"):
         if (text := link.get_str_attrib(f"data-{key}")) is not None:
             file[key] = _digests(text) or text.lower() == "true"
+    # In no specification, like the attribute for the size: uv reads them, and our own pages have them.
+    if (time := link.get_str_attrib("data-upload-time")) is not None:
+        file["upload-time"] = time
+    if _SIZE.fullmatch(size := link.get_str_attrib("data-size") or ""):
+        file["size"] = int(size)
     if (signed := link.get_str_attrib("data-gpg-sig")) is not None:
         file["gpg-sig"] = signed.lower() == "true"
     # PEP 592: "The value of the data-yanked attribute, if present, is an arbitrary string that represents the reason"

@@ -1,7 +1,8 @@
 """An upstream's project page, read: what we serve in its place, and where its files come from. Pure.
 
-The page we serve keeps all that the upstream gives, unknown keys too, but every file's link is relative to it. What is
-of the wrong type or unsafe is left out, so that nobody after this module has to doubt a page.
+The page we serve keeps all that the upstream gives, unknown keys too, but every file's link is relative to it, and
+every wheel is said to have metadata: where the upstream announces none, it is taken from the wheel. What is of the
+wrong type or unsafe is left out, so that nobody after this module has to doubt a page.
 
 Simple repository API (PEP 503, 592, 658, 691, 700, 714, 740, 792). An HTML page is `indexer.html_listing`'s to read.
 """
@@ -12,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from indexer.errors import InvalidValue, UpstreamUnavailable
+from indexer.errors import InvalidValue, UpstreamNonsense
+from indexer.fills import advertised
 from indexer.html import file_link
 from indexer.names import Filename, ProjectName, check_filename, normalize_name
 from indexer.sources import Source
@@ -59,12 +61,12 @@ def parse_listing(
             is a bare flag.
 
     Raises:
-        UpstreamUnavailable: it is no page of this project: a login form, a broken page, another project's.
+        UpstreamNonsense: it is no page of this project: a login form, a broken page, another project's.
     """
     read = _READERS.get(content_type.partition(";")[0].strip().lower())
     page = None if read is None else read(project, content, url)
     if page is None:
-        raise UpstreamUnavailable(f"{shown_url(url)} answered with something that is no page of the project {project}")
+        raise UpstreamNonsense(f"{shown_url(url)} answered with something that is no page of the project {project}")
     return _listing(project, page, url, hash_dist_info_metadata=hash_dist_info_metadata)
 
 
@@ -105,12 +107,20 @@ def _listing(project: ProjectName, page: dict[str, Any], url: str, *, hash_dist_
             continue
         file = _file(filename, entry, url)
         metadata = _metadata(entry)
-        if metadata is not None:
+        if metadata:
             file["core-metadata"] = metadata
-            file["dist-info-metadata"] = metadata if hash_dist_info_metadata else metadata is not False
+            file["dist-info-metadata"] = metadata if hash_dist_info_metadata else True
+        elif filename.endswith(".whl"):
+            file = advertised(file)
+        elif metadata is False:
+            file["core-metadata"] = file["dist-info-metadata"] = False
         files.append(file)
         sources[filename] = Source(
-            url=source_url, hashes=file["hashes"], size=file.get("size"), metadata=metadata or False
+            url=source_url,
+            hashes=file["hashes"],
+            size=file.get("size"),
+            metadata=metadata or False,
+            upload_time=file.get("upload-time"),
         )
     served = _public(page) | {
         "meta": _public(page.get("meta")) | {"api-version": API_VERSION},

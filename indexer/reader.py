@@ -1,16 +1,24 @@
 """A stored object as a seekable file, for readers of archives: nothing is copied to disk, little to memory."""
 
 import io
+from collections.abc import Iterator
 from errno import EINVAL
+from typing import Protocol
 
 from indexer.errors import Missing
-from indexer.store import ObjectStore
 
 BUFFER_BYTES = 1_048_576  # 1 MiB: a wheel's directory and its metadata are two or three reads
 
 
+class Readable(Protocol):
+    """What objects are read from: a store."""
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Return the bytes from `start` up to, not including, `end`; Missing when there is no such object."""
+
+
 class _RawObject(io.RawIOBase):
-    def __init__(self, store: ObjectStore, key: str, size: int) -> None:
+    def __init__(self, store: Readable, key: str, size: int) -> None:
         self._store = store
         self._key = key
         self._size = size
@@ -45,6 +53,6 @@ class _RawObject(io.RawIOBase):
         return len(data)
 
 
-def open_object(store: ObjectStore, key: str, size: int) -> io.BufferedReader:
+def open_object(store: Readable, key: str, size: int) -> io.BufferedReader:
     """Return a stored object of this size as a file open for reading."""
     return io.BufferedReader(_RawObject(store, key, size), BUFFER_BYTES)

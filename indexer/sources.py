@@ -14,7 +14,7 @@ from indexer.names import Filename
 from indexer.value import value
 from indexer.wire import Hashes
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_DECODED_BYTES = 67_108_864  # 64 MiB: as much as the page it comes from may have
 
 
@@ -26,13 +26,15 @@ class Source:
         url: absolute, http or https, without credentials.
         hashes: announced hexadecimal digests by algorithm; empty when none was announced.
         size: bytes, where the upstream says so.
-        metadata: whether `{url}.metadata` exists, or its announced digests.
+        metadata: whether `{url}.metadata` is announced, or its announced digests.
+        upload_time: as `YYYY-MM-DDThh:mm:ss.ffffffZ`, where the upstream says so or it was filled in.
     """
 
     url: str
     hashes: Hashes
     size: int | None
     metadata: bool | Hashes
+    upload_time: str | None = None
 
     @property
     def sha256(self) -> str | None:
@@ -54,7 +56,7 @@ class Source:
 def encode_sources(sources: Mapping[Filename, Source]) -> bytes:
     """Return the sources as bytes, the same for equal sources."""
     rows = [
-        (name, source.url, _sorted(source.hashes), source.size, _metadata(source.metadata))
+        (name, source.url, _sorted(source.hashes), source.size, _metadata(source.metadata), source.upload_time)
         for name, source in sorted(sources.items())
     ]
     return pack(msgpack.packb((FORMAT_VERSION, rows)))
@@ -86,5 +88,5 @@ def decode_sources(key: str, body: bytes) -> Mapping[Filename, Source]:
         raise CorruptObject(key, f"no readable sources: {fault}") from fault
 
 
-def _source(url: str, hashes: dict[str, str], size: int | None, metadata: Any) -> Source:
-    return Source(url=url, hashes=hashes, size=size, metadata=metadata)
+def _source(url: str, hashes: dict[str, str], size: int | None, metadata: Any, upload_time: str | None) -> Source:
+    return Source(url=url, hashes=hashes, size=size, metadata=metadata, upload_time=upload_time)

@@ -14,15 +14,15 @@ from http import HTTPStatus
 
 from indexer.errors import UpstreamUnavailable
 from indexer.names import ProjectName
-from indexer.url import parse_index_url, shown_url
+from indexer.url import origin, parse_index_url, shown_url
 from indexer.value import value
-from indexer.web import Answer, Web
+from indexer.web import Answer, OnAnswer, Web
 
 logger = logging.getLogger(__name__)
 
 READ_NAMES_SECONDS = 60.0  # some indexes build the whole root page before its first byte; nobody waits for it online
 MAX_PAGE_BYTES = 67_108_864  # 64 MiB: the page of a project with 4,415 files is 2 MB of JSON
-MAX_NAMES_BYTES = 268_435_456  # 256 MiB: six times the public root page; it is read as a stream
+MAX_NAMES_BYTES = 805_306_368  # 768 MiB: ten million names are 0.5 GB of HTML, the public index 40 MB; read as a stream
 
 _PAGE_HEADERS = {
     "Accept": "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1",
@@ -30,8 +30,9 @@ _PAGE_HEADERS = {
 }
 _FILE_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
-_MAX_AGE = re.compile(r'max-age="?(\d{1,9})"?')
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
+_MAX_AGE = re.compile(r'(s-maxage|max-age)="?(\d{1,9})"?')
+_AGE = re.compile(r"\d{1,9}")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
 @value
@@ -41,7 +42,7 @@ class Fetched:
     Attributes:
         content_type: with its parameters; empty when there was none.
         url: where it was in the end, for its relative links; without credentials.
-        max_age_seconds: for how long the upstream calls it fresh; None when it does not say.
+        max_age_seconds: for how long from now on the upstream calls it fresh; None when it does not say.
     """
 
     content: bytes
@@ -64,13 +65,29 @@ class Download:
     """A file on its way.
 
     Attributes:
-        size: bytes of the whole file, where the upstream says so.
-        chunks: its content from the offset asked for, as stored there: never decompressed.
+        size: in bytes, where the upstream says so.
+        chunks: its content as stored there: never decompressed.
+        last_modified: the header.
     """
 
     size: int | None
     content_type: str | None
     chunks: Iterator[bytes]
+    last_modified: str | None
+
+
+@value
+class Part:
+    """Bytes from within a file.
+
+    Attributes:
+        start: the offset of the first one.
+        file_size: of the whole file.
+    """
+
+    body: bytes
+    start: int
+    file_size: int
 
 
 class Upstream:
@@ -79,15 +96,24 @@ class Upstream:
     Args:
         index_url: the URL of its root page; may carry credentials, which only its own origin is ever sent.
         user_agent: what we call ourselves there.
+        private_hosts, on_answer: as `indexer.web.Web` has them.
 
     Raises:
         InvalidValue: the URL is none.
     """
 
-    def __init__(self, index_url: str, *, user_agent: str) -> None:
+    def __init__(
+        self,
+        index_url: str,
+        *,
+        user_agent: str,
+        private_hosts: frozenset[str] = frozenset(),
+        on_answer: OnAnswer = lambda seconds, status: None,
+    ) -> None:
         index = parse_index_url(index_url)
         self._root = index.root
-        self._web = Web(index, user_agent=user_agent)
+        self._is_anonymous = index.authorization is None
+        self._web = Web(index, user_agent=user_agent, private_hosts=private_hosts, on_answer=on_answer)
 
     def __repr__(self) -> str:
         return f"Upstream({self._root!r})"
@@ -148,7 +174,7 @@ class Upstream:
         with self._web.open(f"{self._root}{project}/", headers=_PAGE_HEADERS | conditions) as answer:
             if answer.status in _ABSENT:
                 return None
-            max_age_seconds = _max_age_seconds(answer.find("cache-control") or "")
+            max_age_seconds = _max_age_seconds(answer.find("cache-control") or "", answer.find("age") or "")
             if conditions and answer.status == HTTPStatus.NOT_MODIFIED:
                 return NotModified(max_age_seconds=max_age_seconds)
             answer.require(HTTPStatus.OK)
@@ -162,32 +188,56 @@ class Upstream:
             )
 
     @contextmanager
-    def open_file(self, url: str, *, limit: int, start: int = 0) -> Iterator[Download | None]:
+    def open_file(self, url: str, *, limit: int) -> Iterator[Download | None]:
         """Give a file, or None when there is none at this URL; its chunks are read inside the `with`.
 
         Args:
             url: absolute, http or https.
-            limit: bytes the whole file may have; more are a fault.
-            start: the offset of the first byte wanted.
+            limit: bytes it may have; more are a fault.
 
         Raises:
             UpstreamUnavailable: it cannot be had; also while its chunks are read.
         """
-        wanted = {"Range": f"bytes={start}-"} if start else {}
-        with self._web.open(url, headers=_FILE_HEADERS | wanted) as answer:
+        with self._web.open(url, headers=_FILE_HEADERS) as answer:
             if answer.status in _ABSENT:
                 yield None
                 return
-            partial = start > 0 and answer.status == HTTPStatus.PARTIAL_CONTENT
-            answer.require(HTTPStatus.PARTIAL_CONTENT if partial else HTTPStatus.OK)
-            size = _whole_size(answer, start) if partial else answer.content_length
-            answer.check_size(size, limit=limit)
-            chunks = answer.chunks(limit=limit, decompress=False)
+            answer.require(HTTPStatus.OK)
+            answer.check_size(answer.content_length, limit=limit)
             yield Download(
-                size=size,
+                size=answer.content_length,
                 content_type=answer.find("content-type"),
-                chunks=chunks if partial else _skip(chunks, start),
+                chunks=answer.chunks(limit=limit, decompress=False),
+                last_modified=answer.find("last-modified"),
             )
+
+    def fetch_part(self, url: str, *, start: int | None, length: int) -> Part | None:
+        """Return some bytes of a file, fewer where it ends, or None when the server answers with anything but these.
+
+        Args:
+            start: the offset of the first one; None for the last ones of the file.
+
+        Raises:
+            UpstreamUnavailable: there is no answer, or it broke off.
+        """
+        wanted = f"-{length}" if start is None else f"{start}-{start + length - 1}"
+        with self._web.open(url, headers=_FILE_HEADERS | {"Range": f"bytes={wanted}"}) as answer:
+            given = _CONTENT_RANGE.fullmatch(answer.find("content-range") or "")
+            if answer.status != HTTPStatus.PARTIAL_CONTENT or given is None:
+                return None
+            first, last, file_size = map(int, given.groups())
+            expected = max(0, file_size - length) if start is None else start
+            if (first, last) != (expected, min(expected + length, file_size) - 1):
+                return None
+            body = b"".join(answer.chunks(limit=length, decompress=False))
+            return Part(body=body, start=first, file_size=file_size) if len(body) == last - first + 1 else None
+
+    def is_for_anybody(self, url: str) -> bool:
+        """Tell whether anybody may be sent to a file's URL: no credentials are needed, and its host is public."""
+        from indexer.reach import is_public_host
+
+        _, host, port = origin(url)
+        return self._is_anonymous and is_public_host(host, port)
 
 
 def _watched(answer: Answer, on_progress: Callable[[int, int | None], None] | None) -> Iterator[bytes]:
@@ -200,23 +250,17 @@ def _watched(answer: Answer, on_progress: Callable[[int, int | None], None] | No
         yield chunk
 
 
-def _skip(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """Yield all but the first `count` bytes: any server may ignore a Range."""
-    for chunk in chunks:
-        if count < len(chunk):
-            yield chunk[count:]
-        count = max(0, count - len(chunk))
+def _max_age_seconds(cache_control: str, age: str) -> int | None:
+    """Return for how long from now on an answer is fresh (RFC 9111, 4.2: a shared cache prefers s-maxage).
 
-
-def _whole_size(answer: Answer, start: int) -> int | None:
-    content_range = _CONTENT_RANGE.fullmatch(answer.find("content-range") or "")
-    if content_range is None or int(content_range[1]) != start:
-        raise UpstreamUnavailable(f"{shown_url(answer.url)} answered with another range than the one asked for")
-    return None if content_range[2] == "*" else int(content_range[2])
-
-
-def _max_age_seconds(cache_control: str) -> int | None:
+    `no-store`, `private` and `must-revalidate` do not keep a page from being stored and served when the upstream is
+    down: they come by default from frameworks on which indexes are built, and mirroring is what we were set up for.
+    """
     directives = [directive.strip().lower() for directive in cache_control.split(",")]
     if "no-cache" in directives or "no-store" in directives:
         return 0
-    return next((int(found[1]) for directive in directives if (found := _MAX_AGE.fullmatch(directive))), None)
+    lifetimes = {found[1]: int(found[2]) for directive in directives if (found := _MAX_AGE.fullmatch(directive))}
+    lifetime = lifetimes.get("s-maxage", lifetimes.get("max-age"))
+    if lifetime is None:
+        return None
+    return max(0, lifetime - int(age)) if _AGE.fullmatch(age) else lifetime

@@ -1,7 +1,8 @@
 """GET over HTTP on behalf of one index: its credentials, redirects, timeouts, limits.
 
 Owns the session and turns every fault of the network into `UpstreamUnavailable`, whose text never has credentials or a
-query. Knows nothing of what is fetched: that is `indexer.upstream`'s, its only user.
+query. Knows nothing of what is fetched: that is `indexer.upstream`'s, its only user. Whom it may reach is
+`indexer.reach`'s to say.
 
 requests is imported by the first call: it costs 120 ms, and most requests to us never come here.
 
@@ -11,9 +12,10 @@ RFC 9110 (redirects), RFC 7617 (Basic).
 import logging
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from indexer.errors import UpstreamUnavailable
@@ -29,6 +31,8 @@ MAX_REDIRECTS = 5  # http → https → normalised name → storage is three
 CHUNK_BYTES = 262_144  # 256 KiB: above it nothing gets faster
 MIN_RETRY_AFTER_SECONDS = 1
 MAX_RETRY_AFTER_SECONDS = 3_600  # an upstream may not park us for longer than an hour
+
+OnAnswer = Callable[[float, int], None]
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CREDENTIALS_REFUSED = frozenset({401, 403})
@@ -115,11 +119,23 @@ class Web:
     Args:
         index: whose credentials to send, to its own origin alone.
         user_agent: what we call ourselves.
+        private_hosts: `host` or `host:port` that may be asked although their addresses are private.
+        on_answer: called after each request with the seconds until its answer began, and the answer's status, 0 for
+            none.
     """
 
-    def __init__(self, index: IndexUrl, *, user_agent: str) -> None:
+    def __init__(
+        self,
+        index: IndexUrl,
+        *,
+        user_agent: str,
+        private_hosts: frozenset[str] = frozenset(),
+        on_answer: OnAnswer = lambda seconds, status: None,
+    ) -> None:
         self._index = index
+        self._on_answer = on_answer
         self._user_agent = user_agent
+        self._private_hosts = private_hosts
         self._lock = threading.Lock()
 
     @contextmanager
@@ -138,7 +154,7 @@ class Web:
                 raise UpstreamUnavailable(f"{shown_url(url)} leads to what is no http or https URL")
             url = target
             # The loop is ours because requests' own reads the body of a redirect, of any length.
-            with self._send(url, headers, read_seconds) as response:
+            with self._timed(url, headers, read_seconds) as response:
                 location = response.headers.get("location")
                 if response.status_code not in _REDIRECTS or location is None:
                     yield Answer(url=url, response=response)
@@ -153,8 +169,18 @@ class Web:
         if session is not None:
             session.close()
 
+    def _timed(self, url: str, headers: Mapping[str, str], read_seconds: float) -> "requests.Response":
+        began, status = perf_counter(), 0
+        try:
+            response = self._send(url, headers, read_seconds)
+            status = response.status_code
+        finally:
+            self._on_answer(perf_counter() - began, status)
+        return response
+
     def _send(self, url: str, headers: Mapping[str, str], read_seconds: float) -> "requests.Response":
         import requests
+        import urllib3
 
         def attempt() -> requests.Response:
             return self._session.get(
@@ -173,7 +199,7 @@ class Web:
             except requests.ConnectionError:
                 # A kept connection that died while the process slept (Lambda freezes it) is noticed only by using it.
                 return attempt()
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:  # the latter of an impossible host
             raise _fault(url, error, stage="cannot be reached") from None  # its text has the query
 
     def _authorize(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
@@ -193,6 +219,8 @@ class Web:
 
         import requests
 
+        from indexer.reach import Reach, ReachAdapter
+
         class Session(requests.Session):
             def get_redirect_target(self, _response: requests.Response) -> None:
                 """Find none: even with `allow_redirects=False` requests would read the redirect to prepare the next."""
@@ -200,6 +228,9 @@ class Web:
         # urllib3 logs URLs with their queries, where signatures live: each one at DEBUG, odd ones at WARNING.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         session = Session()
+        adapter = ReachAdapter(Reach(self._index.root, private_hosts=self._private_hosts))
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
         session.headers.clear()
         session.headers["User-Agent"] = self._user_agent
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

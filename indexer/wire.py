@@ -41,6 +41,14 @@ ProjectFile = TypedDict(
 )
 """One file; `size` in bytes, `upload-time` as `YYYY-MM-DDThh:mm:ss.ffffffZ`, `yanked` a reason or a flag."""
 
+
+class HeldBack(TypedDict):
+    """How many files are not offered yet, and when the next of them is, or None where that is not known."""
+
+    files: int
+    until: str | None
+
+
 ProjectPage = TypedDict(
     "ProjectPage",
     {
@@ -49,6 +57,7 @@ ProjectPage = TypedDict(
         "versions": NotRequired[list[str]],
         "files": list[ProjectFile],
         "project-status": NotRequired[ProjectStatus],
+        "_held-back": NotRequired[HeldBack],
     },
 )
 

@@ -1,15 +1,16 @@
 """Pages of the upstream as they lie in the store: the page, where its files come from, and what was last said about it.
 
-The check is the commit of the three: it names the digests of the other two, so a reader that finds them at odds,
-because two processes wrote at once, knows that it holds nothing it can use. Knows no upstream and no clock.
+The check is the commit of the three: it names the digests of the other two. A reader that finds them at odds, because
+two processes write at once or one died, asks the upstream; should that fail, the page is still one that it gave once. A
+page without a check was taken out of use. Knows no upstream and no clock.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from indexer.errors import CorruptObject
+from indexer.errors import AlreadyExists, Changed, CorruptObject, StoreUnavailable
 from indexer.json_bytes import decode_json, encode_json
 from indexer.names import Filename, ProjectName
 from indexer.simple import decompress
@@ -20,7 +21,11 @@ from pypi_lambda.index import Page, page_of
 if TYPE_CHECKING:
     from indexer.sources import Source
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# A 404 after a page is asked about again after so long, and believed only then: the restarts, half-deployed releases
+# and failing lookups for which whole indexes answer 404 for a while take a minute or two.
+CONFIRM_SECONDS = 300
+MAX_TRIES = 20  # each one lost means that another process has just done its part
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +40,7 @@ class Check:
         renderer: how that page was rendered.
         at: seconds since the epoch.
         fresh_seconds: for how long from then on it need not be asked.
+        missing_since: when it said for the first time since then that there is no such project, in the same seconds.
     """
 
     page_digest: str
@@ -44,6 +50,18 @@ class Check:
     fresh_seconds: int
     etag: str | None
     last_modified: str | None
+    missing_since: float | None
+
+    @property
+    def said_at(self) -> float:
+        """When the last of this was said."""
+        return max(self.at, self.missing_since or self.at)
+
+    def is_fresh(self, at: float) -> bool:
+        """Tell whether the upstream need not be asked at this time."""
+        if self.missing_since is not None:
+            return 0 <= at - self.missing_since < CONFIRM_SECONDS
+        return 0 <= at - self.at < self.fresh_seconds
 
 
 @value
@@ -54,11 +72,24 @@ class KeptPage:
     check: Check
 
 
+@value
+class Revision:
+    """What is to lie in the store from now on.
+
+    Attributes:
+        kept: the page and its check; None to take the page out of use.
+        sources: where its files come from; None for those that are there.
+    """
+
+    kept: KeptPage | None
+    sources: bytes | None = None
+
+
 class KeptPages:
     """The pages in one store.
 
     Args:
-        renderer_tag: names how pages are rendered; one that was rendered otherwise is not used.
+        renderer_tag: names how pages are rendered; one that was rendered otherwise is only good for want of another.
     """
 
     def __init__(self, store: ObjectStore, *, renderer_tag: str) -> None:
@@ -70,7 +101,9 @@ class KeptPages:
         return _key(name, "json.gz"), _key(name, "check")
 
     def find(self, name: ProjectName, read: Mapping[str, Stored | None]) -> KeptPage | None:
-        """Return the page, if it and its check are whole and belong together.
+        """Return the page, or None when there is none that could be used.
+
+        Where its check is of another page, or cannot be read, nothing is known of the page but what it says.
 
         Args:
             read: what lies under `keys`.
@@ -79,15 +112,16 @@ class KeptPages:
         page, check = (read.get(key) for key in (page_key, check_key))
         if page is None or check is None:
             return None
+        found = page_of(page.body)
         try:
-            decoded = decode_check(check_key, check.body)
             decompress(page_key, page.body)
+            decoded = decode_check(check_key, check.body)
         except CorruptObject as fault:
             logger.warning("%s; asking the upstream again", fault)
-            return None
+            return None if fault.key == page_key else _of_unknown_age(found)
         if decoded.page_digest != digest_of(page.body) or decoded.renderer != self._renderer_tag:
-            return None
-        return KeptPage(page=page_of(page.body), check=decoded)
+            return _of_unknown_age(found)
+        return KeptPage(page=found, check=decoded)
 
     def find_sources(self, name: ProjectName, check: Check) -> "Mapping[Filename, Source] | None":
         """Return where the files of the page come from that this check is about, or None when that is not stored."""
@@ -104,22 +138,92 @@ class KeptPages:
             logger.warning("%s", fault)
             return None
 
-    def put(self, name: ProjectName, kept: KeptPage, sources: bytes, before: KeptPage | None) -> None:
-        """Store a page with its sources, leaving out what `before` says is there."""
-        # The addresses may change while the page stays as it is.
-        if before is None or before.check.sources_digest != kept.check.sources_digest:
-            self._store.put(_key(name, "sources"), sources)
-        if before is None or before.check.page_digest != kept.check.page_digest:
-            self._store.put(_key(name, "json.gz"), kept.page.body)
-        self.put_check(name, kept.check)
+    def update(self, name: ProjectName, revise: Callable[[KeptPage | None], Revision | None]) -> KeptPage | None:
+        """Change what is stored of a project, with nothing lost that another process changes meanwhile.
 
-    def put_check(self, name: ProjectName, check: Check) -> None:
-        """Store what was said about the page that is there."""
-        self._store.put(_key(name, "check"), encode_check(check))
+        Args:
+            revise: returns what is to be stored in the place of what there is; None to leave that. Is called again when
+                another process was faster.
 
-    def remove(self, name: ProjectName) -> None:
-        """Take a page out of use."""
-        self._store.delete(_key(name, "check"))
+        Returns:
+            What is stored then.
+        """
+        keys = self.keys(name)
+        put: KeptPage | None = None
+        replaced: Stored | None = None
+        for _ in range(MAX_TRIES):
+            read = dict(zip(keys, self._store.gather(*map(self._finder, keys)), strict=True))
+            before = self.find(name, read)
+            earlier = self._find_replaced(name, read, put, replaced)
+            # The page that was put in vain must not stay beside a check which is about the one before.
+            revision = revise(before) if earlier is None else revise(earlier) or Revision(kept=earlier)
+            if revision is None:
+                return before
+            try:
+                self._write(name, read, before, revision)
+            except (AlreadyExists, Changed):
+                put, replaced = revision.kept, replaced if earlier is not None else read[keys[0]]
+                continue
+            return revision.kept
+        raise StoreUnavailable(keys[1], "it changes whenever it is about to be written")
+
+    def _find_replaced(
+        self,
+        name: ProjectName,
+        read: Mapping[str, Stored | None],
+        put: KeptPage | None,
+        replaced: Stored | None,
+    ) -> KeptPage | None:
+        """Return the page in whose place a try of ours put another one, if that is there and the check still about it.
+
+        Args:
+            read: what is there now.
+            put: what the try put, if there was one.
+        """
+        page_key, _ = self.keys(name)
+        now = read[page_key]
+        if put is None or now is None or now.body != put.page.body:
+            return None
+        found = self.find(name, {**read, page_key: replaced})
+        return found if found is not None and found.check.renderer == self._renderer_tag else None
+
+    def _finder(self, key: str) -> Callable[[], Stored | None]:
+        return lambda: self._store.find(key)
+
+    def _write(
+        self, name: ProjectName, read: Mapping[str, Stored | None], before: KeptPage | None, revision: Revision
+    ) -> None:
+        page_key, check_key = self.keys(name)
+        if revision.kept is None:
+            self._store.delete(check_key)
+            return
+        # The page first, and only in the place of the one that was read: so whoever changes it has seen all that was
+        # filled in before. The check last: until it is there, a reader asks the upstream.
+        self._replace(page_key, read[page_key], revision.kept.page.body)
+        if revision.sources is not None:
+            self._store.put(_key(name, "sources"), revision.sources)
+        if before is None or before.check != revision.kept.check:
+            self._replace(check_key, read[check_key], encode_check(revision.kept.check))
+
+    def _replace(self, key: str, found: Stored | None, body: bytes) -> None:
+        if found is None:
+            self._store.put_new(key, body)
+        elif found.body != body:
+            self._store.replace(key, body, etag=found.etag)
+
+
+def _of_unknown_age(page: Page) -> KeptPage:
+    check = Check(
+        page_digest=digest_of(page.body),
+        sources_digest="",
+        renderer="",
+        at=0.0,
+        fresh_seconds=0,
+        etag=None,
+        last_modified=None,
+        missing_since=None,
+    )
+    return KeptPage(page=page, check=check)
 
 
 def digest_of(body: bytes) -> str:
@@ -143,6 +247,7 @@ def encode_check(check: Check) -> bytes:
             "fresh": check.fresh_seconds,
             "etag": check.etag,
             "last_modified": check.last_modified,
+            "missing_since": check.missing_since,
         }
     )
 
@@ -168,6 +273,7 @@ def decode_check(key: str, body: bytes) -> Check:
             fresh_seconds=int(document["fresh"]),
             etag=_text_or_none(document["etag"]),
             last_modified=_text_or_none(document["last_modified"]),
+            missing_since=None if document["missing_since"] is None else float(document["missing_since"]),
         )
     except (ValueError, TypeError, LookupError, OverflowError) as fault:
         raise CorruptObject(key, f"no readable check of a page: {fault}") from fault

@@ -4,21 +4,29 @@ Where a file comes from, and whether there is one, is what `pypi_lambda.mirrored
 """
 
 import logging
+from collections.abc import Callable
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from indexer.digests import verified
+from indexer.errors import InvalidValue, StoreUnavailable, UpstreamUnavailable
+from indexer.events import timestamp
 from indexer.names import Filename, ProjectName
 from indexer.store import ObjectStore
 from pypi_lambda.http import NotFound
 from pypi_lambda.index import ReadAhead
-from pypi_lambda.ingestion import Ingestions
+from pypi_lambda.ingestion import Ingestions, StillArriving
 from pypi_lambda.mirrored_pages import MirroredPages
 
 if TYPE_CHECKING:
     from indexer.sources import Source
+    from indexer.store import Stat
 
 MAX_FILE_BYTES = 21_474_836_480  # 20 GiB: the largest public wheels have 5
 MAX_METADATA_BYTES = 4_194_304  # 4 MiB: METADATA with its description is rarely over 1
+
+METADATA = ".metadata"
+WHEEL = ".whl"
 
 logger = logging.getLogger(__name__)
 
@@ -34,17 +42,36 @@ class Mirror:
     Attributes:
         pages: what the upstream lists.
 
+        note_use: called with each file that is delivered from the store.
+
     Args:
         ingestions: takes files in.
     """
 
-    def __init__(self, store: ObjectStore, pages: MirroredPages, *, ingestions: Ingestions) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        pages: MirroredPages,
+        *,
+        ingestions: Ingestions,
+        note_use: "Callable[[Stat], None]" = lambda stat: None,
+    ) -> None:
         self.pages = pages
+        self.note_use = note_use
         self._store = store
         self._ingestions = ingestions
 
-    def ingest(self, name: ProjectName, filename: Filename) -> None:
+    def ingest(
+        self, name: ProjectName, filename: Filename, *, seconds: float | None = None, may_send_away: bool = False
+    ) -> str | None:
         """Have a file in the store, from the upstream and checked; several requests for one file share one download.
+
+        Args:
+            seconds: how long the request may take, where a front door limits that.
+            may_send_away: whether the client could go to another address.
+
+        Returns:
+            None when the file is there; or the upstream's URL, where the client finds it while it goes on arriving.
 
         Raises:
             NotFound: the upstream has no such project or file.
@@ -53,51 +80,143 @@ class Mirror:
         """
         source = self._get_source(name, filename)
         key = cache_key(name, filename)
-        self._ingestions.run(key, lambda: self._take_file(name, filename, source), size=source.size)
+        try:
+            self._ingestions.run(
+                key, lambda: self._take_file(name, filename, source), size=source.size, seconds=seconds
+            )
+        except StillArriving:
+            if may_send_away and self._ingestions.sends_away and self._is_for_anybody(source):
+                return source.url
+            raise
+        return None
+
+    def _is_for_anybody(self, source: "Source") -> bool:
+        """Tell whether a client can take a file from the upstream itself, and check it, as we have not."""
+        return source.sha256 is not None and self.pages.upstream().is_for_anybody(source.url)
 
     def take_in(self, name: ProjectName, filename: Filename) -> None:
-        """Have a file in the store, however long that takes.
+        """Have a file, or the `.metadata` of one, in the store, however long that takes.
 
         Raises:
             NotFound, DigestMismatch, UpstreamUnavailable: as for `ingest`.
         """
-        self._take_file(name, filename, self._get_source(name, filename))
+        wheel = Filename(filename.removesuffix(METADATA))
+        source = self._get_source(name, wheel)
+        if wheel == filename:
+            self._take_file(name, filename, source)
+        else:
+            self._take_metadata(name, wheel, source, lambda: self._take_file(name, wheel, source))
 
     def _take_file(self, name: ProjectName, filename: Filename, source: "Source") -> None:
-        if self._store.stat(cache_key(name, filename)) is not None:
+        key = cache_key(name, filename)
+        if self._store.stat(key) is not None:
             return  # it arrived after whoever asks for it had looked
         logger.info("taking in %s of %s", filename, name)
         with self.pages.upstream().open_file(source.url, limit=MAX_FILE_BYTES) as download:
             if download is None:
                 raise NotFound(f"the upstream lists {filename!r} but does not have it")
             chunks = verified(filename, download.chunks, hashes=source.hashes, size=source.size)
-            self._store.write(cache_key(name, filename), chunks)
+            self._store.write(key, chunks, immutable=True)
+        if source.size is None or source.upload_time is None:
+            stat = self._store.stat(key)
+            if stat is not None:
+                self.pages.fill(name, filename, size=stat.size, upload_time=_upload_time(download.last_modified, stat))
 
-    def get_metadata(self, name: ProjectName, filename: Filename, ahead: ReadAhead | None) -> bytes:
-        """Return the `.metadata` of a mirrored file.
+    def get_metadata(
+        self, name: ProjectName, filename: Filename, ahead: ReadAhead | None, *, seconds: float | None = None
+    ) -> bytes:
+        """Return the `.metadata` of a mirrored file: the upstream's, or for a wheel the one that is inside.
 
         Args:
             filename: ends in `.metadata`.
             ahead: what lies under its `cache_key`, if it was read.
+            seconds: how long the request may take, where a front door limits that.
 
         Raises:
-            NotFound: the upstream has no such file, or announces no metadata for it.
+            NotFound: the upstream has no such file, or there is no metadata of it.
             DigestMismatch, UpstreamUnavailable: as for `ingest`.
         """
         key = cache_key(name, filename)
         stored = ahead.stored if ahead is not None and ahead.key == key else self._store.find(key)
         if stored is not None:
             return stored.body
-        source = self._get_source(name, Filename(filename.removesuffix(".metadata")))
-        if source.metadata is False:
+        wheel = Filename(filename.removesuffix(METADATA))
+        source = self._get_source(name, wheel)
+        if source.metadata is False and not wheel.endswith(WHEEL):
             raise NotFound(f"the upstream has no metadata for {filename!r}")
-        hashes = {} if source.metadata is True else source.metadata
-        with self.pages.upstream().open_file(source.metadata_url, limit=MAX_METADATA_BYTES) as download:
-            if download is None:
-                raise NotFound(f"the upstream announces {filename!r} but does not have it")
-            body = b"".join(verified(filename, download.chunks, hashes=hashes, size=None))
-        self._store.put(key, body)
+
+        def take() -> bytes:
+            return self._take_metadata(name, wheel, source, lambda: self.ingest(name, wheel, seconds=seconds))
+
+        return self._ingestions.run(key, take, seconds=seconds)
+
+    def _take_metadata(
+        self, name: ProjectName, wheel: Filename, source: "Source", take_wheel: Callable[[], object]
+    ) -> bytes:
+        """Have a file's metadata in the store, and return it.
+
+        Args:
+            take_wheel: called where the whole file is needed for that.
+        """
+        key = cache_key(name, Filename(wheel + METADATA))
+        stored = self._store.find(key)
+        if stored is not None:
+            return stored.body
+        body = None if source.metadata is False else self._fetch_metadata(wheel, source)
+        if body is not None:
+            self._store.put(key, body, immutable=True)
+            return body
+        if not wheel.endswith(WHEEL):
+            raise NotFound(f"the upstream announces the metadata of {wheel!r} but does not have it")
+        body = self._read_wheel(name, wheel, source, take_wheel)
+        announced = {} if isinstance(source.metadata, bool) else source.metadata
+        body = b"".join(verified(f"the metadata in {wheel}", iter((body,)), hashes=announced, size=None))
+        self._store.put(key, body, immutable=True)
+        self.pages.fill(name, wheel, size=None, upload_time=None, metadata=sha256(body).hexdigest())
         return body
+
+    def _fetch_metadata(self, wheel: Filename, source: "Source") -> bytes | None:
+        """Return the upstream's `.metadata`, or None where it cannot be had, but is in the file itself, too."""
+        announced = {} if isinstance(source.metadata, bool) else source.metadata
+        try:
+            with self.pages.upstream().open_file(source.metadata_url, limit=MAX_METADATA_BYTES) as download:
+                if download is not None:
+                    return b"".join(verified(wheel + METADATA, download.chunks, hashes=announced, size=None))
+        except UpstreamUnavailable as fault:
+            if not wheel.endswith(WHEEL):
+                raise
+            logger.warning("%s; taking the metadata out of %s", fault, wheel)
+            return None
+        logger.warning("the upstream announces the metadata of %s but does not have it", wheel)
+        return None
+
+    def _read_wheel(
+        self, name: ProjectName, wheel: Filename, source: "Source", take_wheel: Callable[[], object]
+    ) -> bytes:
+        """Return the METADATA in a wheel: from the store, from parts of the upstream's file, or else from all of it."""
+        from indexer.distribution import read_wheel_metadata
+        from indexer.reader import open_object
+        from indexer.remote_file import NoParts, open_remote
+
+        key = cache_key(name, wheel)
+        stat = self._store.stat(key)
+        if stat is None:
+            try:
+                with open_remote(self.pages.upstream(), source.url, size=source.size) as remote:
+                    return read_wheel_metadata(remote, wheel)
+            except (NoParts, InvalidValue) as reason:
+                # Also where it seems to be no wheel: only of the whole file is that certain, by its digest.
+                logger.info("taking in %s for its metadata: %s", wheel, reason)
+            take_wheel()
+            stat = self._store.stat(key)
+        if stat is None:
+            raise StoreUnavailable(key, "it is gone right after it was written")
+        try:
+            with open_object(self._store, key, stat.size) as file:
+                return read_wheel_metadata(file, wheel)
+        except InvalidValue as fault:
+            self.pages.fill(name, wheel, size=stat.size, upload_time=None, metadata=False)
+            raise NotFound(f"{wheel!r} has no metadata: {fault}") from None
 
     def _get_source(self, name: ProjectName, filename: Filename) -> "Source":
         sources = self.pages.find_sources(name)
@@ -106,3 +225,15 @@ class Mirror:
         if filename not in sources:
             raise NotFound(f"project {name!r} has no file {filename!r}")
         return sources[filename]
+
+
+def _upload_time(last_modified: str | None, stat: "Stat") -> str:
+    """Return since when a file is at the upstream: since its Last-Modified, or else since we saw it."""
+    from email.utils import parsedate_to_datetime
+
+    seen = stat.modified
+    try:
+        told = parsedate_to_datetime(last_modified or "")
+    except ValueError:
+        told = seen
+    return timestamp(min(told, seen) if told.tzinfo else seen)

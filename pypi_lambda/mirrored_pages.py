@@ -1,7 +1,7 @@
 """The upstream's project pages as we serve them: from the store while they are fresh, then revalidated.
 
-When the upstream fails, a stale page is better than none. Owns for how long a page counts and who asks for it again;
-how it lies in the store is `pypi_lambda.kept_pages`', what it says is `indexer.listing`'s.
+When the upstream fails, a stale page is better than none. Owns who asks for a page again and when, and who waits for
+it; what an answer makes of it is `pypi_lambda.revisions`', how it lies in the store is `pypi_lambda.kept_pages`'.
 
 RFC 9111 (freshness, validation).
 """
@@ -9,39 +9,34 @@ RFC 9111 (freshness, validation).
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from indexer.errors import UpstreamUnavailable
-from indexer.json_bytes import decode_json, encode_json
+from indexer.errors import StoreUnavailable, UpstreamNonsense, UpstreamUnavailable
+from indexer.json_bytes import decode_json
 from indexer.names import Filename, ProjectName
 from indexer.simple import Renderer, compress, decompress
 from indexer.store import ObjectStore, Stored
-from indexer.value import replace, value
+from indexer.value import replace
 from pypi_lambda.cache import Cache
+from pypi_lambda.failures import Failure, failure_of, marked, marked_if_doubtful
 from pypi_lambda.index import PAGE_CACHE_BYTES, Page, ReadAhead, page_of
-from pypi_lambda.kept_pages import Check, KeptPage, KeptPages, digest_of
+from pypi_lambda.kept_pages import KeptPage, KeptPages, Revision
+from pypi_lambda.shared_work import SharedWork, TakesLonger
 
 if TYPE_CHECKING:
     from indexer.sources import Source
-    from indexer.upstream import Fetched, Upstream
+    from indexer.upstream import Upstream
 
-DEFAULT_FRESH_SECONDS = 600  # what the public index itself says; used where an upstream says nothing
-MAX_FRESH_SECONDS = 86_400  # an upstream may not keep a new release from us for longer than a day
-BACK_OFF_SECONDS = 10  # after a failure the project's stored page is served without asking again
-MAX_FAILURES = 4_096  # projects whose last failure is known
-# Requests for a stale page wait for the one that asks upstream, which may take its whole time-out: so two projects
-# should not share a lock.
-LOCKS = 1_024
+ABSENT_SECONDS = 60  # a name that the upstream does not have is not asked for again: somebody mistyped it in a build
+MAX_REMEMBERED = 4_096  # names of which a failure or the absence is remembered, each
+# pip and poetry stop reading after 15 s. Who has a page to fall back on should not wait that long for a newer one.
+WAIT_SECONDS = 10.0
+REVALIDATE_SECONDS = 5.0
+STILL_ASKING_SECONDS = 5  # when to come back for what takes longer
 
 logger = logging.getLogger(__name__)
-
-
-@value
-class _Failure:
-    at: float
-    reason: str
-    retry_after_seconds: int
 
 
 class MirroredPages:
@@ -50,6 +45,8 @@ class MirroredPages:
     Args:
         make_upstream: called when the upstream is first needed: its client is slow to import.
         now: the current time.
+        wait_seconds: how long a request without a page to fall back on waits for the upstream.
+        revalidate_seconds: how long one with a page waits.
     """
 
     def __init__(
@@ -59,16 +56,21 @@ class MirroredPages:
         *,
         make_upstream: "Callable[[], Upstream]",
         now: Callable[[], datetime],
+        wait_seconds: float = WAIT_SECONDS,
+        revalidate_seconds: float = REVALIDATE_SECONDS,
     ) -> None:
         self._store = store
         self._renderer = renderer
         self._make_upstream = make_upstream
         self._now = now
+        self._wait_seconds = wait_seconds
+        self._revalidate_seconds = revalidate_seconds
         self._kept = KeptPages(store, renderer_tag=renderer.tag)
         self._pages: Cache[ProjectName, KeptPage] = Cache(PAGE_CACHE_BYTES)
         self._html: Cache[tuple[ProjectName, str], Page] = Cache(PAGE_CACHE_BYTES)
-        self._failures: Cache[ProjectName, _Failure] = Cache(MAX_FAILURES)
-        self._locks = tuple(Lock() for _ in range(LOCKS))
+        self._failures: Cache[ProjectName, Failure] = Cache(MAX_REMEMBERED)
+        self._absent: Cache[ProjectName, float] = Cache(MAX_REMEMBERED)
+        self._questions: SharedWork[KeptPage | None] = SharedWork()
         self._upstream_lock = Lock()
         self._upstream: Upstream | None = None
 
@@ -80,12 +82,16 @@ class MirroredPages:
             return self._upstream
 
     def keys_to_read(self, name: ProjectName) -> tuple[str, ...]:
-        """Return the keys that `find_page` will want; none when a fresh page is at hand."""
-        kept = self._pages.find(name)
-        return () if kept is not None and self._is_fresh(kept.check) else self._kept.keys(name)
+        """Return the keys that `find_page` will want; none when what it needs is at hand."""
+        at, kept = self._time(), self._pages.find(name)
+        is_known = self._is_absent(name, kept, at) or (kept is not None and kept.check.is_fresh(at))
+        return () if is_known else self._kept.keys(name)
 
     def find_page(self, name: ProjectName, extension: str, ahead: Mapping[str, ReadAhead]) -> Page | None:
         """Return a project's page, or None when the upstream has no such project.
+
+        Where it is older than it should be, because the upstream failed or says for the first time that there is no
+        such project, it has a warning.
 
         Args:
             extension: `json` or `html`.
@@ -118,8 +124,44 @@ class MirroredPages:
             raise UpstreamUnavailable(f"its page of {name} changes while it is read", retry_after_seconds=1)
         return sources
 
+    def fill(
+        self,
+        name: ProjectName,
+        filename: Filename,
+        *,
+        size: int | None = None,
+        upload_time: str | None = None,
+        metadata: str | bool | None = None,
+    ) -> None:
+        """Say on a project's page what was learnt about a file, where the upstream does not say it.
+
+        Args:
+            size: bytes.
+            upload_time: as `YYYY-MM-DDThh:mm:ss.ffffffZ`.
+            metadata: the sha256 of the metadata that was taken from the file, or False where it has none.
+        """
+        from pypi_lambda.revisions import revise_file
+
+        def revise(before: KeptPage | None) -> Revision | None:
+            # The sources have nothing of what is filled in but the upload time.
+            sources = None if before is None or upload_time is None else self._kept.find_sources(name, before.check)
+            return revise_file(
+                before, sources, filename, self._renderer, size=size, upload_time=upload_time, metadata=metadata
+            )
+
+        try:
+            kept = self._kept.update(name, revise)
+        except StoreUnavailable as fault:  # the file itself is there, and that is what the request is about
+            logger.warning("%s; the page of %s does not say what was learnt about %s", fault, name, filename)
+            return
+        if kept is not None:
+            self._remember(name, kept)
+
     def _finder(self, key: str) -> Callable[[], Stored | None]:
         return lambda: self._store.find(key)
+
+    def _time(self) -> float:
+        return self._now().timestamp()
 
     def _html_page(self, name: ProjectName, page: Page) -> Page:
         rendered = self._html.find((name, page.etag))
@@ -129,78 +171,97 @@ class MirroredPages:
             content = decode_json(decompress(self._kept.keys(name)[0], page.body))
             rendered = page_of(compress(render_project_html(content)))
             self._html.put((name, page.etag), rendered, cost=len(rendered.body))
-        return rendered
+        return replace(rendered, warning=page.warning)
 
     def _current(self, name: ProjectName, read: Mapping[str, Stored | None]) -> KeptPage | None:
-        arrived_at = self._now().timestamp()
+        arrived_at = self._time()
         kept = _newer(self._pages.find(name), self._kept.find(name, read))
-        if kept is not None and self._is_fresh(kept.check):
+        if self._is_absent(name, kept, arrived_at):
+            return None
+        if kept is not None and kept.check.is_fresh(arrived_at):
             self._remember(name, kept)
-            return kept
-        with self._lock(name):
-            kept = _newer(kept, self._pages.find(name))
-            # Another request may have asked while this one waited; then its answer is new enough for both.
-            answered = kept is not None and arrived_at < kept.check.at <= self._now().timestamp()
-            if kept is not None and (answered or self._is_fresh(kept.check)):
-                return kept
-            return self._refreshed(name, kept, arrived_at)
-
-    def _asked_anew(self, name: ProjectName) -> KeptPage | None:
-        with self._lock(name):
-            return self._refreshed(name, None, self._now().timestamp())
-
-    def _lock(self, name: ProjectName) -> Lock:
-        return self._locks[hash(name) % LOCKS]
-
-    def _refreshed(self, name: ProjectName, kept: KeptPage | None, arrived_at: float) -> KeptPage | None:
-        now = self._now().timestamp()
+            return marked_if_doubtful(kept)
         failure = self._failures.find(name)
-        # Without a page to fall back on, only a failure that this request waited for is its own, too.
-        since = arrived_at if kept is None else now - BACK_OFF_SECONDS
-        if failure is not None and since < failure.at <= now:
+        if failure is not None and failure.is_recent(arrived_at, has_page=kept is not None):
             if kept is None:
-                raise UpstreamUnavailable(failure.reason, retry_after_seconds=failure.retry_after_seconds)
-            return kept
+                raise failure.fault(arrived_at)
+            return marked(kept)
+        return self._asked(name, kept, arrived_at)
+
+    def _asked(self, name: ProjectName, kept: KeptPage | None, arrived_at: float) -> KeptPage | None:
+        seconds = self._wait_seconds if kept is None else self._revalidate_seconds
         try:
-            answered = self._ask(name, kept)
-        except UpstreamUnavailable as fault:
-            at, seconds = self._now().timestamp(), fault.retry_after_seconds
-            self._failures.put(name, _Failure(at=at, reason=fault.reason, retry_after_seconds=seconds), cost=1)
+            return self._questions.run(name, partial(self._ask, name, kept, arrived_at), wait_seconds=seconds)
+        except UpstreamUnavailable:
             if kept is None:
                 raise
-            logger.warning("%s; serving the page of %s as of %s s ago", fault, name, round(now - kept.check.at))
-            return kept
-        if answered is not None:
-            self._remember(name, answered)
-        elif kept is not None:
-            # What was taken down must not come back with the next failure of the upstream.
-            self._kept.remove(name)
+        except TakesLonger:
+            fault = UpstreamUnavailable(
+                f"it takes longer than {seconds:g} s to answer for {name}", retry_after_seconds=STILL_ASKING_SECONDS
+            )
+            self._note(name, kept, fault)
+            if kept is None:
+                raise fault from None
+        return marked(kept)
+
+    def _asked_anew(self, name: ProjectName) -> KeptPage | None:
+        ask = partial(self._fetched, name, None, anew=True)
+        try:
+            return self._questions.run((name, "anew"), ask, wait_seconds=self._wait_seconds)
+        except TakesLonger:
+            reason = f"it takes longer than {self._wait_seconds:g} s to answer for {name}"
+            raise UpstreamUnavailable(reason, retry_after_seconds=STILL_ASKING_SECONDS) from None
+
+    def _ask(self, name: ProjectName, kept: KeptPage | None, arrived_at: float) -> KeptPage | None:
+        """Return the page that the upstream has, unless another request learnt that since this one arrived."""
+        at, kept = self._time(), _newer(kept, self._pages.find(name))
+        if self._is_absent(name, kept, at):
+            return None
+        if kept is not None and (kept.check.is_fresh(at) or arrived_at < kept.check.said_at <= at):
+            return marked_if_doubtful(kept)
+        failure = self._failures.find(name)
+        if failure is not None and arrived_at < failure.at <= at:
+            raise failure.fault(at)
+        try:
+            return self._fetched(name, kept, anew=False)
+        except UpstreamUnavailable as fault:
+            self._note(name, kept, fault)
+            raise
+
+    def _fetched(self, name: ProjectName, kept: KeptPage | None, *, anew: bool) -> KeptPage | None:
+        at = self._time()
+        revise = self._fetch(name, kept, at, anew=anew)
+        before = kept
+        kept = self._kept.update(name, revise)
+        self._failures.forget(name)
+        if kept is None:
+            if before is not None:
+                logger.warning("the upstream has no project %s any longer; its page is gone", name)
             self._pages.forget(name)
-        return answered
+            self._absent.put(name, self._time(), cost=1)
+            return None
+        self._remember(name, kept)
+        if kept.check.missing_since is not None:
+            logger.warning("the upstream denies that it has %s; serving its page until that is confirmed", name)
+        return marked_if_doubtful(kept)
 
-    def _remember(self, name: ProjectName, kept: KeptPage) -> None:
-        self._pages.put(name, kept, cost=len(kept.page.body))
-
-    def _ask(self, name: ProjectName, kept: KeptPage | None) -> KeptPage | None:
+    def _fetch(
+        self, name: ProjectName, kept: KeptPage | None, at: float, *, anew: bool
+    ) -> Callable[[KeptPage | None], Revision | None]:
+        """Ask the upstream, and return what its answer makes of the page that is kept."""
+        from indexer.listing import parse_listing
         from indexer.upstream import NotModified
+        from pypi_lambda.revisions import Asked, revise_missing, revise_unchanged, revise_with_page
 
         etag, last_modified = (kept.check.etag, kept.check.last_modified) if kept else (None, None)
         answer = self.upstream().fetch_page(name, etag=etag, last_modified=last_modified)
+        asked = Asked(at=at, answered_at=self._time())
         if answer is None:
-            return None
-        if not isinstance(answer, NotModified):
-            return self._take(name, answer, kept)
-        if kept is None:
-            raise UpstreamUnavailable(f"it answered 304 for {name}, and nothing was asked conditionally")
-        fresh_seconds = _fresh_seconds(answer.max_age_seconds)
-        check = replace(kept.check, at=self._now().timestamp(), fresh_seconds=fresh_seconds)
-        self._kept.put_check(name, check)
-        return KeptPage(page=kept.page, check=check)
-
-    def _take(self, name: ProjectName, answer: "Fetched", before: KeptPage | None) -> KeptPage:
-        from indexer.listing import parse_listing
-        from indexer.sources import encode_sources
-
+            return partial(revise_missing, asked=asked)
+        if isinstance(answer, NotModified):
+            if kept is None:
+                raise UpstreamNonsense(f"it answered 304 for {name}, and nothing was asked conditionally")
+            return partial(revise_unchanged, asked=asked, asked_about=kept, answer=answer)
         listing = parse_listing(
             name,
             answer.content,
@@ -210,30 +271,28 @@ class MirroredPages:
         )
         if listing.dropped:
             logger.warning("the upstream's page of %s has %d files that cannot be served", name, listing.dropped)
-        page = page_of(compress(encode_json(listing.page)))
-        sources = encode_sources(listing.sources)
-        check = Check(
-            page_digest=digest_of(page.body),
-            sources_digest=digest_of(sources),
-            renderer=self._renderer.tag,
-            at=self._now().timestamp(),
-            fresh_seconds=_fresh_seconds(answer.max_age_seconds),
-            etag=answer.etag,
-            last_modified=answer.last_modified,
+        return partial(
+            revise_with_page, asked=asked, fetched=answer, listing=listing, renderer=self._renderer, anew=anew
         )
-        kept = KeptPage(page=page, check=check)
-        self._kept.put(name, kept, sources, before)
-        return kept
 
-    def _is_fresh(self, check: Check) -> bool:
-        return 0 <= self._now().timestamp() - check.at < check.fresh_seconds
+    def _note(self, name: ProjectName, kept: KeptPage | None, fault: UpstreamUnavailable) -> None:
+        at = self._time()
+        self._failures.put(name, failure_of(fault, at), cost=1)
+        if kept is not None:
+            logger.warning("%s; serving the page of %s as of %s s ago", fault, name, round(at - kept.check.at))
+
+    def _remember(self, name: ProjectName, kept: KeptPage) -> None:
+        self._pages.put(name, kept, cost=len(kept.page.body))
+
+    def _is_absent(self, name: ProjectName, kept: KeptPage | None, at: float) -> bool:
+        since = self._absent.find(name)
+        if since is None or (kept is not None and kept.check.said_at > since):
+            return False
+        return 0 <= at - since < ABSENT_SECONDS
 
 
 def _newer(one: KeptPage | None, other: KeptPage | None) -> KeptPage | None:
+    """Return the page of which more was said last; of two that are alike the other, which may have been filled in."""
     if one is None or other is None:
         return one or other
-    return one if one.check.at >= other.check.at else other
-
-
-def _fresh_seconds(max_age_seconds: int | None) -> int:
-    return DEFAULT_FRESH_SECONDS if max_age_seconds is None else min(max_age_seconds, MAX_FRESH_SECONDS)
+    return one if one.check.said_at > other.check.said_at else other

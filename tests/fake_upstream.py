@@ -31,6 +31,7 @@ LOGIN_PAGE = (
     b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><form method=post action=/login>"
     b'<input name=user><input type="password" name=password></form><a href="/reset">Forgot it?</a></body></html>'
 )
+_WRITE_BYTES = 1_048_576
 _MODIFIED = formatdate(1_700_000_000, usegmt=True)
 
 
@@ -74,7 +75,10 @@ class FakeUpstream:
         credentials: user name and password that every request must carry, if any.
         validators: send ETag and Last-Modified and answer 304.
         cache_control: the header's value, on pages.
+        age: likewise.
         seen: every request so far.
+        sent: how many bytes of bodies were sent so far.
+        odd_ranges: by path, what is answered to requests for a part, as members of `Answer`.
     """
 
     def __init__(self, *, html_only: bool = False, credentials: tuple[str, str] | None = None) -> None:
@@ -82,12 +86,16 @@ class FakeUpstream:
         self.credentials = credentials
         self.validators = True
         self.cache_control: str | None = None
+        self.age: str | None = None
         self.names: list[str] = []
         self.seen: list[Seen] = []
+        self.sent = 0
+        self.odd_ranges: dict[str, dict[str, Any]] = {}
         self._files: dict[str, dict[str, dict[str, Any]]] = {}
         self._status: dict[str, dict[str, str]] = {}
         self._content: dict[str, bytes] = {}
         self._overrides: dict[str | None, Answer] = {}
+        self._times: dict[str | None, int | None] = {}
         self._server: _Server | None = None
         self._port = 0
 
@@ -138,8 +146,9 @@ class FakeUpstream:
         return [(seen.method, seen.path) for seen in self.seen]
 
     def forget(self) -> None:
-        """Forget the requests seen so far."""
+        """Forget the requests seen so far, and what was sent."""
         self.seen.clear()
+        self.sent = 0
 
     def add(self, distribution: Distribution, *, yanked: bool | str = False, **changes: Any) -> str:
         """Publish a distribution together with its metadata, as `add_file` does."""
@@ -203,22 +212,34 @@ class FakeUpstream:
         """Let a project be gone; its files stay where they are."""
         del self._files[_normalize(project)]
 
-    def override(self, path: str | None = None, **answer: Any) -> None:
-        """Answer a path, or every path that has no answer of its own, with this `Answer` from now on."""
+    def override(self, path: str | None = None, *, times: int | None = None, **answer: Any) -> None:
+        """Answer a path, or every path that has no answer of its own, with this `Answer` from now on.
+
+        Args:
+            times: how often, until it answers as before; None for always.
+        """
         self._overrides[path] = Answer(**answer)
+        self._times[path] = times
+
+    def page(self, project: str) -> dict[str, Any]:
+        """Return the JSON page of a project as it is now, as the arguments of an override."""
+        return {"headers": {"Content-Type": JSON_TYPE}, "body": self._project_json(_normalize(project)).encode()}
 
     def restore(self, path: str | None = None) -> None:
         """Take an override back."""
-        del self._overrides[path]
+        self._overrides.pop(path, None)  # what was to happen only so often may be over
 
     def answer(self, seen: Seen) -> Answer:
         """Decide on the response to a request."""
-        path = unquote(seen.path.partition("?")[0])
+        # "a server MUST accept the absolute-form in requests" (RFC 9112): so it can play a proxy, too.
+        path = unquote(re.sub("^http://[^/]*", "", seen.path).partition("?")[0])
         if self.credentials is not None and seen.headers.get("authorization") != _basic(*self.credentials):
             return Answer(status=401, headers={"WWW-Authenticate": "Basic"}, body=b"who are you?")
-        override = self._overrides.get(path) or self._overrides.get(None)
+        override = self._find_override(path)
         if override is not None:
             return override
+        if path in self.odd_ranges and "range" in seen.headers:
+            return Answer(**self.odd_ranges[path])
         if path in self._content:
             return self._conditional(seen, _ranged(seen, self._content[path]))
         as_json = not self.html_only and JSON_TYPE in seen.headers.get("accept", "")
@@ -229,10 +250,22 @@ class FakeUpstream:
             return self._page(seen, page, as_json=as_json)
         return Answer(status=404, body=b"no such thing")
 
+    def _find_override(self, path: str) -> Answer | None:
+        place = path if path in self._overrides else None
+        override = self._overrides.get(place)
+        left = self._times.get(place)
+        if override is not None and left is not None:
+            self._times[place] = left - 1
+            if left <= 1:
+                del self._overrides[place]
+        return override
+
     def _page(self, seen: Seen, text: str, *, as_json: bool) -> Answer:
         headers = {"Content-Type": JSON_TYPE if as_json else "text/html; charset=utf-8"}
         if self.cache_control is not None:
             headers["Cache-Control"] = self.cache_control
+        if self.age is not None:
+            headers["Age"] = self.age
         return self._conditional(seen, Answer(headers=headers, body=text.encode()))
 
     def _conditional(self, seen: Seen, answer: Answer) -> Answer:
@@ -280,20 +313,30 @@ def _link(file: Mapping[str, Any]) -> str:
     if file["yanked"] is not False:
         attributes += f' data-yanked="{html.escape("" if file["yanked"] is True else file["yanked"])}"'
     if "core-metadata" in file:
-        digest = f"sha256={file['core-metadata']['sha256']}"
+        digest = _fragment(file["core-metadata"]) or "true"
         attributes += f' data-core-metadata="{digest}" data-dist-info-metadata="{digest}"'
     if "provenance" in file:
         attributes += f' data-provenance="{html.escape(file["provenance"])}"'
-    href = f"{file['url']}#sha256={file['hashes']['sha256']}"
+    fragment = _fragment(file["hashes"])
+    href = f"{file['url']}#{fragment}" if fragment else file["url"]
     return f'<a href="{html.escape(href)}"{attributes}>{html.escape(file["filename"])}</a><br>\n'
+
+
+def _fragment(hashes: Any) -> str:
+    return (
+        "".join(f"{algorithm}={digest}" for algorithm, digest in list(hashes.items())[:1]) if hashes is not True else ""
+    )
 
 
 def _ranged(seen: Seen, content: bytes) -> Answer:
     headers = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
-    wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", seen.headers.get("range", ""))
+    wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", seen.headers.get("range", ""))
     if wanted is None:
         return Answer(headers=headers, body=content)
-    start, end = int(wanted[1]), min(int(wanted[2] or len(content) - 1) + 1, len(content))
+    if wanted[1]:
+        start, end = int(wanted[1]), min(int(wanted[2] or len(content) - 1) + 1, len(content))
+    else:
+        start, end = max(0, len(content) - int(wanted[2])), len(content)
     if start >= len(content):
         return Answer(status=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=headers)
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(content)}"
@@ -371,10 +414,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD" or answer.status == HTTPStatus.NOT_MODIFIED:
             return
         first = len(answer.body) if answer.sent_first is None else answer.sent_first
-        self.wfile.write(answer.body[:first])
+        self._write(answer.body[:first])
         if answer.release is not None and answer.sent_first is not None:
             answer.release.wait()
-        self.wfile.write(answer.body[first:])
+        self._write(answer.body[first:])
+
+    def _write(self, body: bytes) -> None:
+        for start in range(0, len(body), _WRITE_BYTES):
+            self.wfile.write(body[start : start + _WRITE_BYTES])
+            self.server.upstream.sent += len(body[start : start + _WRITE_BYTES])
 
     def _send_head(self, answer: Answer) -> None:
         self.send_response(answer.status)

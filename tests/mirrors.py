@@ -1,6 +1,7 @@
 """Mirrors for tests: over a store and a fake upstream, with a clock that tests move."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Condition
@@ -55,14 +56,35 @@ def mirroring(
     now: Clock | None = None,
     renderer: Renderer | None = None,
     wait_seconds: float = WAIT_SECONDS,
+    page_wait_seconds: float = PATIENCE_SECONDS,
 ) -> Iterator[Mirror]:
-    """Run a mirror, as one process has it."""
+    """Run a mirror, as one process has it.
+
+    Args:
+        wait_seconds: for how long a request waits for a file.
+        page_wait_seconds: for how long it waits for a page.
+    """
     client = Upstream(upstream.url, user_agent="tests")
-    pages = MirroredPages(store, renderer or Renderer(), make_upstream=lambda: client, now=now or Clock())
+    pages = MirroredPages(
+        store,
+        renderer or Renderer(),
+        make_upstream=lambda: client,
+        now=now or Clock(),
+        wait_seconds=page_wait_seconds,
+        revalidate_seconds=page_wait_seconds,
+    )
     try:
         yield Mirror(store, pages, ingestions=Ingestions(wait_seconds=wait_seconds))
     finally:
         client.close()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Return when the condition, on what another thread does, is true."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.005)
 
 
 def read_page(mirror: Mirror, store: ObjectStore, name: ProjectName = SIX) -> dict[str, Any] | None:

@@ -1,12 +1,13 @@
-"""Checks come back, and what does not belong together is not taken for a page."""
+"""Checks come back, what does not belong together is known to be old, and nobody's change is lost."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.errors import CorruptObject
+from indexer.errors import CorruptObject, StoreUnavailable
 from indexer.folder import FolderStore
 from indexer.names import Filename, ProjectName
 from indexer.simple import compress
@@ -14,10 +15,21 @@ from indexer.sources import Source, encode_sources
 from indexer.store import Stored
 from indexer.value import replace
 from pypi_lambda.index import page_of
-from pypi_lambda.kept_pages import Check, KeptPage, KeptPages, decode_check, digest_of, encode_check
+from pypi_lambda.kept_pages import (
+    CONFIRM_SECONDS,
+    Check,
+    KeptPage,
+    KeptPages,
+    Revision,
+    decode_check,
+    digest_of,
+    encode_check,
+)
+from tests.adversary import Adversary, Call, Crash, Fault, Mischief
 
 NAME = ProjectName("six")
 BODY = compress(b'{"files": []}')
+OTHER = compress(b'{"files": [], "other": true}')
 SOURCES = {Filename("six-1.tar.gz"): Source(url="https://upstream.example/1", hashes={}, size=1, metadata=False)}
 
 checks = st.builds(
@@ -29,6 +41,7 @@ checks = st.builds(
     fresh_seconds=st.integers(0, 86_400),
     etag=st.none() | st.text(st.characters(exclude_categories=["Cs"])),
     last_modified=st.none() | st.text(st.characters(exclude_categories=["Cs"])),
+    missing_since=st.none() | st.floats(allow_nan=False, allow_infinity=False),
 )
 
 
@@ -41,8 +54,13 @@ def check(*, body: bytes = BODY, **changes: object) -> Check:
         "fresh_seconds": 600,
         "etag": '"1"',
         "last_modified": None,
+        "missing_since": None,
     }
     return Check(**(values | changes))  # type: ignore[arg-type]  # what tests pass is theirs to get right
+
+
+def kept(*, body: bytes = BODY, **changes: object) -> KeptPage:
+    return KeptPage(page=page_of(body), check=check(body=body, **changes))
 
 
 def stored(body: bytes) -> Stored:
@@ -65,9 +83,10 @@ def test_every_truncated_check_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"null", b"[]", b"7", b'{"v": 2}', b'{"v": 1}', encode_check(check()).replace(b"1000.5", b'"x"')]
+    [b"null", b"[]", b"7", b'{"v": 1}', b'{"v": 2}', encode_check(check()).replace(b"1000.5", b'"x"')]
     + [encode_check(check()).replace(b'"\\"1\\""', value) for value in (b"5", b"[]", b"true")]
-    + [encode_check(check()).replace(b":600", value) for value in (b":1e999", b":null")],
+    + [encode_check(check()).replace(b":600", value) for value in (b":1e999", b":null")]
+    + [encode_check(check()).replace(b'_since":null', b'_since":[]')],
 )
 def test_what_is_no_check_is_refused(body: bytes) -> None:
     """An unknown version, a field of another type or a missing one is an error that names the key."""
@@ -87,56 +106,167 @@ class TestKeptPages:
     def read(self, pages: KeptPages, store: FolderStore) -> KeptPage | None:
         return pages.find(NAME, {key: store.find(key) for key in pages.keys(NAME)})
 
+    def put(self, pages: KeptPages, page: KeptPage, sources: bytes | None = None) -> KeptPage | None:
+        return pages.update(NAME, lambda before: Revision(kept=page, sources=sources or encode_sources(SOURCES)))
+
     def test_what_was_put_is_found(self, pages: KeptPages, store: FolderStore) -> None:
         """A page comes back with its check and its sources."""
-        kept = KeptPage(page=page_of(BODY), check=check())
-        pages.put(NAME, kept, encode_sources(SOURCES), None)
-        assert self.read(pages, store) == kept
-        assert pages.find_sources(NAME, kept.check) == SOURCES
+        assert self.put(pages, kept()) == self.read(pages, store) == kept()
+        assert pages.find_sources(NAME, check()) == SOURCES
 
-    def test_a_new_check(self, pages: KeptPages, store: FolderStore) -> None:
-        """A check that is put alone is about the page that is there."""
-        kept = KeptPage(page=page_of(BODY), check=check())
-        pages.put(NAME, kept, encode_sources(SOURCES), None)
-        pages.put_check(NAME, replace(kept.check, at=2_000.0))
-        assert self.read(pages, store) == replace(kept, check=check(at=2_000.0))
+    def test_revised(self, pages: KeptPages, store: FolderStore) -> None:
+        """What is stored is what was made of what was there; what did not change is not written again."""
+        self.put(pages, kept())
+        watched = Adversary(store)
+        KeptPages(watched, renderer_tag="1").update(
+            NAME, lambda before: Revision(kept=replace(before or kept(body=OTHER), check=check(at=2_000.0)))
+        )
+        assert self.read(pages, store) == kept(at=2_000.0)
+        assert [call.method for call in watched.calls if call.method not in ("find", "gather")] == ["replace"]
+
+    def test_left_as_it_is(self, pages: KeptPages, store: FolderStore) -> None:
+        """A revision that finds nothing to change returns what is there, and writes nothing."""
+        self.put(pages, kept())
+        watched = Adversary(store)
+        assert KeptPages(watched, renderer_tag="1").update(NAME, lambda before: None) == kept()
+        assert {call.method for call in watched.calls} <= {"find", "gather"}
 
     def test_removed(self, pages: KeptPages, store: FolderStore) -> None:
-        """A page that was taken out of use is not found."""
-        pages.put(NAME, KeptPage(page=page_of(BODY), check=check()), encode_sources(SOURCES), None)
-        pages.remove(NAME)
+        """A page that was taken out of use is not found, and can come back."""
+        self.put(pages, kept())
+        assert pages.update(NAME, lambda before: Revision(kept=None)) is None
         assert self.read(pages, store) is None
+        self.put(pages, kept(body=OTHER))
+        assert self.read(pages, store) == kept(body=OTHER)
+
+    @pytest.mark.parametrize("key", ["upstream/pages/six.json.gz", "upstream/pages/six.check"])
+    def test_another_process_is_faster(self, pages: KeptPages, store: FolderStore, key: str) -> None:
+        """What another process writes while a revision is under way is what it is decided from anew."""
+        self.put(pages, kept())
+        seen: list[KeptPage | None] = []
+
+        def revise(before: KeptPage | None) -> Revision:
+            seen.append(before)
+            if len(seen) == 1:
+                changes: dict[str, Any] = {"body": OTHER} if key.endswith("gz") else {"etag": '"2"'}
+                self.put(pages, kept(**changes))
+            assert before is not None
+            body = compress(b"mine, after " + before.page.body)
+            return Revision(kept=kept(body=body, etag=before.check.etag))
+
+        after = pages.update(NAME, revise)
+        assert (seen[0], after) == (kept(), self.read(pages, store))
+        assert seen[-1] != seen[0]
+        assert after is not None
+        assert seen[-1] is not None
+        assert after.page.body == compress(b"mine, after " + seen[-1].page.body)
+        assert after.check.etag == ('"1"' if key.endswith("gz") else '"2"')
+
+    def test_another_process_makes_it_needless(self, pages: KeptPages, store: FolderStore) -> None:
+        """A page that was put already is taken back when what another process said meanwhile leaves nothing to do."""
+        self.put(pages, kept())
+        revisions = [Revision(kept=kept(body=OTHER, at=2_000.0)), None]
+
+        def revise(before: KeptPage | None) -> Revision | None:
+            revision = revisions.pop(0)
+            if revision is not None:
+                self.put(pages, kept(at=3_000.0))
+            return revision
+
+        assert pages.update(NAME, revise) == kept(at=3_000.0) == self.read(pages, store)
+
+    def test_another_process_is_always_faster(self, pages: KeptPages) -> None:
+        """A change that never gets through is a failure of the store, after a number of tries."""
+        numbers = iter(range(1_000))
+
+        def revise(before: KeptPage | None) -> Revision:
+            self.put(pages, kept(at=float(next(numbers))))
+            return Revision(kept=kept(body=OTHER))
+
+        with pytest.raises(StoreUnavailable):
+            pages.update(NAME, revise)
+        assert next(numbers) < 30
+
+    @pytest.mark.parametrize("mischief", [Mischief.CRASH_BEFORE, Mischief.CRASH_AFTER])
+    @pytest.mark.parametrize("key", ["json.gz", "sources", "check"])
+    def test_died_in_between(self, pages: KeptPages, store: FolderStore, mischief: Mischief, key: str) -> None:
+        """Wherever a process dies, there is a page: the old one, the new one, or one of unknown age."""
+        self.put(pages, kept())
+
+        def is_write(call: Call) -> bool:
+            return call.method in ("put", "replace") and call.key.endswith(key)
+
+        dying = KeptPages(Adversary(store, Fault(mischief, when=is_write)), renderer_tag="1")
+        with pytest.raises(Crash):
+            self.put(dying, kept(body=OTHER, at=2_000.0), encode_sources({}))
+        found = self.read(pages, store)
+        assert found is not None
+        assert (found.check.at, found.page.body) in [(1_000.5, BODY), (2_000.0, OTHER), (0.0, OTHER)]
+        self.put(pages, kept(body=OTHER, at=3_000.0))
+        assert self.read(pages, store) == kept(body=OTHER, at=3_000.0)
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [(None, encode_check(check())), (BODY, None), (BODY[:-1], encode_check(check(body=BODY[:-1])))],
+        ids=["no page", "no check", "half a page"],
+    )
+    def test_none(self, pages: KeptPages, body: bytes | None, said: bytes | None) -> None:
+        """Without a whole page, or without a check, there is none."""
+        assert self.found(pages, body, said) is None
 
     @pytest.mark.parametrize(
         ("body", "said"),
         [
-            (None, encode_check(check())),
-            (BODY, None),
-            (BODY[:-1], encode_check(check(body=BODY[:-1]))),
-            (compress(b"another page"), encode_check(check())),
+            (OTHER, encode_check(check())),
             (BODY, encode_check(check(renderer="1h"))),
             (BODY, b"no check"),
         ],
-        ids=["no page", "no check", "half a page", "another page", "another renderer", "a damaged check"],
+        ids=["another page", "another renderer", "a damaged check"],
     )
-    def test_at_odds(self, pages: KeptPages, body: bytes | None, said: bytes | None) -> None:
-        """A page and a check that are not whole, or not of one another, are no page."""
+    def test_at_odds(self, pages: KeptPages, body: bytes, said: bytes) -> None:
+        """Of a page whose check is of another one nothing is known but what it says, so it is never fresh."""
+        found = self.found(pages, body, said)
+        assert found is not None
+        unknown = check(
+            body=body, sources_digest="", renderer="", at=0.0, fresh_seconds=0, etag=None, last_modified=None
+        )
+        assert (found.page, found.check) == (page_of(body), unknown)
+        assert not found.check.is_fresh(0.0)
+
+    def found(self, pages: KeptPages, body: bytes | None, said: bytes | None) -> KeptPage | None:
         contents = dict(zip(pages.keys(NAME), (body, said), strict=True))
-        found = {key: None if content is None else stored(content) for key, content in contents.items()}
-        assert pages.find(NAME, found) is None
+        return pages.find(
+            NAME, {key: None if content is None else stored(content) for key, content in contents.items()}
+        )
 
     @pytest.mark.parametrize("body", [None, b"", encode_sources(SOURCES)[:-1], encode_sources({})])
     def test_lost_sources(self, pages: KeptPages, store: FolderStore, body: bytes | None) -> None:
         """Sources that are missing or not those of the page are none."""
-        kept = KeptPage(page=page_of(BODY), check=check())
-        pages.put(NAME, kept, encode_sources(SOURCES), None)
+        self.put(pages, kept())
         store.delete("upstream/pages/six.sources")
         if body is not None:
             store.put("upstream/pages/six.sources", body)
-        assert pages.find_sources(NAME, kept.check) is None
+        assert pages.find_sources(NAME, check()) is None
 
     def test_sources_of_another_format(self, pages: KeptPages, store: FolderStore) -> None:
         """Sources that another version of this program wrote are none, though they are what the check says."""
         body = b"of another format"
         store.put("upstream/pages/six.sources", body)
         assert pages.find_sources(NAME, check(sources_digest=digest_of(body))) is None
+
+
+@pytest.mark.parametrize(
+    ("missing_since", "at", "is_fresh"),
+    [
+        (None, 1_000.0, False),
+        (None, 1_000.5, True),
+        (None, 1_600.0, True),
+        (None, 1_600.5, False),
+        (5_000.0, 1_100.0, False),
+        (5_000.0, 5_000.0, True),
+        (5_000.0, 5_000.0 + CONFIRM_SECONDS, False),
+    ],
+)
+def test_freshness(missing_since: float | None, at: float, is_fresh: bool) -> None:
+    """The upstream need not be asked while its word holds, or until a doubt is to be confirmed; never in the past."""
+    assert check(missing_since=missing_since).is_fresh(at) == is_fresh

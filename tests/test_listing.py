@@ -20,6 +20,7 @@ SIX = ProjectName("six")
 URL = "https://upstream.example/simple/six/"
 DIGEST = "ab" * 32
 OTHER = "cd" * 32
+OURS = {"core-metadata": True, "dist-info-metadata": True, "_filled": ["core-metadata", "dist-info-metadata"]}
 
 
 def make_entry(filename: str = "six-1.0-py3-none-any.whl", **changes: Any) -> dict[str, Any]:
@@ -89,6 +90,7 @@ def test_a_json_page_is_served_with_relative_links() -> None:
                 "url": "six-1.0-py3-none-any.whl",
                 "hashes": {"sha256": DIGEST},
                 **entry,
+                **OURS,
             }
         ],
         "project-status": {"status": "archived", "reason": "done"},
@@ -102,6 +104,7 @@ def test_a_json_page_is_served_with_relative_links() -> None:
                 hashes={"sha256": DIGEST},
                 size=12,
                 metadata=False,
+                upload_time=UPLOAD_TIME,
             )
         },
         dropped=0,
@@ -174,13 +177,70 @@ def test_both_formats_of_one_page_agree() -> None:
     assert pages[0][2] == ["1.0", "2.0"]
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.27", None])
+def test_every_minor_version_is_read(version: str | None) -> None:
+    """Pages of every version from 1.0 on are served, with keys at any level that nobody here has heard of."""
+    new = {"namespace": {"prefix": "six"}, "list": [1, None, "x"]}
+    meta = {"new": new} | ({"api-version": version} if version is not None else {})
+    page: Any = parse(make_page(make_entry(new=new), meta=meta, new=new)).page
+    assert page["meta"] == {"api-version": "1.4", "new": new}
+    assert (page["new"], page["files"][0]["new"]) == (new, new)
+
+
+@pytest.mark.parametrize(
+    "hashes",
+    [
+        {},
+        {"md5": "0a" * 16},
+        {"sha512": "0b" * 64},
+        {"blake2b_256": "0c" * 32},
+        {"sha384": "0d" * 48, "sha256": DIGEST},
+    ],
+)
+def test_whatever_digests_there_are_pass_through(hashes: dict[str, str]) -> None:
+    """Files with other digests than sha256, or none, are served with those, in both formats, and checked by them."""
+    listing = parse(make_page(make_entry(hashes=hashes)))
+    (source,) = listing.sources.values()
+    assert (listing.page["files"][0]["hashes"], source.hashes) == (hashes, hashes)
+    (package,) = ProjectPage.from_html("six", render_project_html(listing.page), URL, "utf-8").packages
+    best = {"sha256": DIGEST} if "sha256" in hashes else hashes
+    assert package.digests == best
+    name, digest = next(iter(best.items()), (None, None))
+    fragment = f"#{name}={digest}" if name else ""
+    assert parse_link(fragment=fragment)["hashes"] == best
+
+
+def test_our_own_html_says_what_our_json_says() -> None:
+    """Provenance, status, yanks, upload times and sizes survive from JSON to HTML and back."""
+    page = make_page(
+        make_entry(size=12, upload_time=UPLOAD_TIME, yanked="broken <wheel>", requires_python=">=3.8, <4"),
+        make_entry("six-1.0.tar.gz", provenance="https://upstream.example/p?a&b", yanked=True, size=0),
+        make_entry("six-2.0-py3-none-any.whl", core_metadata={"sha256": OTHER}, gpg_sig=True),
+        project_status={"status": "deprecated", "reason": "use <other> & co."},
+        versions=["1.0", "2.0"],
+    )
+    as_json = parse(page)
+    as_html = parse_html(render_project_html(as_json.page).decode())
+    assert as_html.page["project-status"] == as_json.page["project-status"]
+    assert as_html.page["versions"] == as_json.page["versions"]
+    said = [{key: value for key, value in file.items() if not key.startswith("_")} for file in as_json.page["files"]]
+    read = [{key: value for key, value in file.items() if not key.startswith("_")} for file in as_html.page["files"]]
+    assert read == said
+
+
+@pytest.mark.parametrize(("attribute", "size"), [("12", 12), ("0", 0), ("-1", None), ("1e3", None), ("", None)])
+def test_a_size_in_html_is_a_number(attribute: str, size: int | None) -> None:
+    """HTML's attribute for the size is read where it is one."""
+    assert parse_link(f'data-size="{attribute}"').get("size") == size
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
         ({"core_metadata": {"sha256": OTHER.upper()}}, {"sha256": OTHER}),
         ({"dist_info_metadata": {"sha256": OTHER}}, {"sha256": OTHER}),
         ({"core_metadata": {"sha256": OTHER}, "dist_info_metadata": True}, {"sha256": OTHER}),
-        ({"core_metadata": False, "dist_info_metadata": {"sha256": OTHER}}, False),
+        ({"core_metadata": False, "dist_info_metadata": {"sha256": OTHER}}, None),
         ({"core_metadata": True}, True),
         ({"core_metadata": {}}, True),
         ({"core_metadata": {"sha256": "not hex"}}, True),
@@ -193,14 +253,27 @@ def test_both_formats_of_one_page_agree() -> None:
 def test_metadata_is_announced_under_both_keys(
     given: dict[str, Any], kept: bool | dict[str, str] | None, hash_dist_info_metadata: bool
 ) -> None:
-    """`core-metadata` always has the digest, `dist-info-metadata` has it or a bare flag, as set; the source knows."""
+    """`core-metadata` always has the digest, `dist-info-metadata` has it or a bare flag, as set; the source knows.
+
+    Where the upstream announces none, there is some all the same, and the entry says that this is our word.
+    """
     listing = parse(make_page(make_entry(**given)), hash_dist_info_metadata=hash_dist_info_metadata)
     file: Any = listing.page["files"][0]
     (source,) = listing.sources.values()
-    legacy = kept if hash_dist_info_metadata or not kept else True
-    expected = {} if kept is None else {"core-metadata": kept, "dist-info-metadata": legacy}
-    assert {key: value for key, value in file.items() if key.endswith("metadata")} == expected
+    legacy = kept if hash_dist_info_metadata else True
+    expected = OURS if kept is None else {"core-metadata": kept, "dist-info-metadata": legacy}
+    assert {key: value for key, value in file.items() if key in OURS} == expected
     assert source.metadata == (kept or False)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [({}, {}), ({"core_metadata": False}, {"core-metadata": False, "dist-info-metadata": False})],
+)
+def test_metadata_is_added_for_wheels_alone(given: dict[str, Any], kept: dict[str, Any]) -> None:
+    """Of a file that is no wheel we announce what the upstream announces."""
+    file = parse_file(filename="six-1.0.tar.gz", **given)
+    assert {key: value for key, value in file.items() if key in OURS} == kept
 
 
 @pytest.mark.parametrize(
@@ -279,6 +352,7 @@ def test_an_unsafe_entry_is_dropped_and_counted(entry: Any) -> None:
         ("size", True),
         ("size", 1e30),
         ("upload-time", 5),
+        ("core-metadata", "yes"),
         ("requires-python", ["3"]),
         ("yanked", 1),
         ("yanked", None),
@@ -385,7 +459,7 @@ def test_the_upstreams_spelling_is_normalised(name: str) -> None:
 
 @pytest.mark.parametrize("key", ["core-metadata", "dist-info-metadata"])
 @pytest.mark.parametrize(
-    ("value", "kept"), [("true", True), ("TRUE", True), (f"sha256={OTHER}", {"sha256": OTHER}), ("no", False)]
+    ("value", "kept"), [("true", True), ("TRUE", True), (f"sha256={OTHER}", {"sha256": OTHER}), ("no", True)]
 )
 def test_metadata_attributes_are_read(key: str, value: str, kept: object) -> None:
     """HTML's metadata attributes, new and legacy, are a flag or a digest."""

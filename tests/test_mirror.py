@@ -12,12 +12,13 @@ from urllib.parse import unquote
 import pytest
 
 from indexer.errors import DigestMismatch, UpstreamUnavailable
+from indexer.events import timestamp
 from indexer.folder import FolderStore
 from indexer.names import Filename, ProjectName
 from indexer.store import ObjectStore
 from pypi_lambda.http import NotFound
 from pypi_lambda.mirror import Mirror, cache_key
-from pypi_lambda.mirrored_pages import DEFAULT_FRESH_SECONDS
+from pypi_lambda.revisions import DEFAULT_FRESH_SECONDS
 from tests.adversary import Adversary, Crash, Fault, Mischief
 from tests.apps import JSON, Site, running_site
 from tests.distributions import make_sdist, make_wheel
@@ -103,6 +104,26 @@ class TestFiles:
             mirror.ingest(SIX, FILE)
         assert str(caught.value) == f"{FILE} has {said}, not the announced {size:,} bytes"
         assert cached(store) == {}
+
+    @pytest.mark.parametrize("size", [5, 10**7])
+    def test_size_alone(self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream, size: int) -> None:
+        """Where no digest is announced that we can compute, the announced size is checked."""
+        upstream.add(WHEEL, size=size, hashes={"made-up": "00"})
+        with pytest.raises(DigestMismatch):
+            mirror.ingest(SIX, FILE)
+        assert cached(store) == {}
+
+    @pytest.mark.parametrize("says_when", [True, False])
+    def test_filled_in(self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream, says_when: bool) -> None:
+        """Size and time that the upstream leaves out are on the page once the file has been seen."""
+        upstream.validators = says_when
+        upstream.add(WHEEL, size=None, upload_time=None)
+        mirror.ingest(SIX, FILE)
+        page, stat = read_page(mirror, store), store.stat(KEY)
+        assert page is not None
+        assert stat is not None
+        time = "2023-11-14T22:13:20.000000Z" if says_when else timestamp(stat.modified)
+        assert (page["files"][0]["size"], page["files"][0]["upload-time"]) == (len(WHEEL.content), time)
 
     @pytest.mark.parametrize(
         "failure",
@@ -197,12 +218,11 @@ class TestMetadata:
         ("failure", "fault"),
         [
             ({"body": b"other"}, DigestMismatch),
-            ({"status": 404}, NotFound),
             ({"status": 500}, UpstreamUnavailable),
             ({"body": WHEEL.metadata[:5], "announced": len(WHEEL.metadata)}, UpstreamUnavailable),
             ({"body": bytes(5_000_000)}, UpstreamUnavailable),
         ],
-        ids=["other", "absent", "error", "truncated", "too long"],
+        ids=["other", "error", "truncated", "too long"],
     )
     def test_failures(
         self,
@@ -212,14 +232,15 @@ class TestMetadata:
         failure: dict[str, Any],
         fault: type[Exception],
     ) -> None:
-        """Metadata that is not what was announced is not kept."""
-        path = unquote(upstream.add(WHEEL))
+        """Metadata that is not what was announced is not kept; of an sdist there is no other."""
+        path = unquote(upstream.add(SDIST, metadata=SDIST.metadata))
         upstream.override(f"{path}.metadata", **failure)
+        metadata = Filename(f"{SDIST.filename}.metadata")
         with pytest.raises(fault):
-            mirror.get_metadata(SIX, METADATA, None)
+            mirror.get_metadata(SIX, metadata, None)
         assert cached(store) == {}
         upstream.restore(f"{path}.metadata")
-        assert mirror.get_metadata(SIX, METADATA, None) == WHEEL.metadata
+        assert mirror.get_metadata(SIX, metadata, None) == SDIST.metadata
 
     def test_not_announced(self, mirror: Mirror, upstream: FakeUpstream) -> None:
         """Metadata that the upstream does not announce is not asked for."""
@@ -273,9 +294,10 @@ class TestTogether:
 def _retry_until_there(mirror: Mirror) -> None:
     for _ in range(200):
         try:
-            return mirror.ingest(SIX, FILE)
+            mirror.ingest(SIX, FILE)
         except UpstreamUnavailable:
             continue
+        return
     raise AssertionError("the file never arrives")
 
 
@@ -306,7 +328,7 @@ class TestOverHttp:
         site.upstream.stop()
         assert [site.get(path).status for path in ("/simple/six/", FILE_PATH, f"{FILE_PATH}.metadata")] == [200] * 3
         answer = site.get("/simple/seven/", accept=JSON)
-        assert (answer.status, answer.headers["Retry-After"]) == (503, "30")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
         assert answer.text.startswith(
             f"the upstream index failed: {site.upstream.origin}/simple/seven/ cannot be reached"
         )
@@ -317,6 +339,24 @@ class TestOverHttp:
         site.upstream.override(status=503, headers={"Retry-After": "17"})
         answer = site.get(path)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "17")
+
+    def test_private_address(self, site: Site, caplog: pytest.LogCaptureFixture) -> None:
+        """A file that the upstream places at an address of ours is 502 and in the log, and nobody is asked for it."""
+        with FakeUpstream() as other:
+            site.upstream.add(WHEEL, url=f"{other.origin}/secret")
+            with caplog.at_level(logging.ERROR):
+                answer = site.get(FILE_PATH)
+            assert other.requests == []
+        sentence = "the upstream index failed: it names the host '127.0.0.1', whose address is private"
+        assert (answer.status, answer.text.partition(";")[0]) == (502, sentence)
+        assert sentence in caplog.text
+
+    def test_allowed_address(self, tmp_path: Path) -> None:
+        """A file at such an address is taken in where the setting names the host."""
+        with running_site(tmp_path, upstream_private_hosts=frozenset({"127.0.0.1"})) as site, FakeUpstream() as other:
+            path = other.add(WHEEL)
+            site.upstream.add(WHEEL, url=f"{other.origin}{path}")
+            assert site.get(FILE_PATH).body == WHEEL.content
 
     def test_taken_down(self, site: Site) -> None:
         """A file that was mirrored stays when the upstream drops the project: lock files name it."""

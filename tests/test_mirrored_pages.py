@@ -4,22 +4,27 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
 
-from indexer.errors import UpstreamUnavailable
+from indexer.errors import UpstreamNonsense, UpstreamUnavailable
 from indexer.folder import FolderStore
-from indexer.names import Filename
-from indexer.simple import Renderer
-from pypi_lambda.kept_pages import decode_check, encode_check
+from indexer.names import Filename, ProjectName
+from indexer.simple import Renderer, decompress
+from pypi_lambda.failures import BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS
+from pypi_lambda.index import ReadAhead
+from pypi_lambda.kept_pages import CONFIRM_SECONDS, decode_check, encode_check
 from pypi_lambda.mirror import Mirror
-from pypi_lambda.mirrored_pages import BACK_OFF_SECONDS, DEFAULT_FRESH_SECONDS, MAX_FRESH_SECONDS
+from pypi_lambda.mirrored_pages import ABSENT_SECONDS
+from pypi_lambda.revisions import DEFAULT_FRESH_SECONDS, MAX_FRESH_SECONDS
+from tests.adversary import Adversary, Fault, Mischief
 from tests.distributions import make_sdist, make_wheel
-from tests.fake_upstream import JSON_TYPE, LOGIN_PAGE, FakeUpstream
-from tests.mirrors import PATIENCE_SECONDS, SIX, Clock, mirroring, read_ahead, read_page
+from tests.fake_upstream import JSON_TYPE, LOGIN_PAGE, UPLOAD_TIME, FakeUpstream
+from tests.mirrors import PATIENCE_SECONDS, SIX, Clock, eventually, mirroring, read_ahead, read_page
 
 OLD = make_wheel("six", "1.16.0")
 NEW = make_wheel("six", "1.17.0")
@@ -27,6 +32,9 @@ ONCE = [("GET", "/simple/six/")]
 CHECK = "upstream/pages/six.check"
 PAGE = "upstream/pages/six.json.gz"
 SOURCES = "upstream/pages/six.sources"
+
+KEYS = {"size", "upload-time", "core-metadata", "dist-info-metadata"}
+READING = {"find", "get", "gather", "stat"}
 
 FAILURES: dict[str, dict[str, Any]] = {
     "server error": {"status": 500, "body": b"oops"},
@@ -151,6 +159,25 @@ class TestFreshness:
         read()
         assert upstream.requests == ONCE * 2
 
+    @pytest.mark.parametrize("validators", [True, False])
+    def test_an_unchanged_page(
+        self, store: FolderStore, upstream: FakeUpstream, clock: Clock, validators: bool
+    ) -> None:
+        """Of a page that has not changed, whether the upstream says so or sends it again, only the check is written."""
+        upstream.validators = validators
+        upstream.add(make_sdist("six", "1.16.0"), upload_time=None)
+        watched = Adversary(store)
+        with mirroring(watched, upstream, now=clock) as mirror:
+            read_page(mirror, store)
+            mirror.pages.fill(SIX, Filename("six-1.16.0.tar.gz"), upload_time=UPLOAD_TIME)
+            clock.advance(DEFAULT_FRESH_SECONDS)
+            count = len(watched.calls)
+            page = read_page(mirror, store)
+        assert page is not None
+        assert [file["upload-time"] for file in page["files"]] == [UPLOAD_TIME] * 2
+        written = [(call.method, call.key) for call in watched.calls[count:] if call.method not in READING]
+        assert written == [("replace", CHECK)]
+
     def test_a_clock_that_was_wrong(self, read: Read, upstream: FakeUpstream, clock: Clock) -> None:
         """A page that was fetched in the future is asked for again."""
         read()
@@ -173,26 +200,172 @@ class TestGone:
         missing = mirror.pages.find_page(Filename("seven"), "json", {})  # type: ignore[arg-type]  # a name
         assert (missing, list(store.list("upstream/"))) == (None, [])
 
-    def test_taken_down(self, read: Read, store: FolderStore, upstream: FakeUpstream, clock: Clock) -> None:
-        """A project that was taken down is gone, and no failure of the upstream brings it back, in no process."""
+    def test_unknown_for_a_while(
+        self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream, clock: Clock
+    ) -> None:
+        """A name that the upstream does not have is asked for once a minute, for pages and for files."""
+        seven = ProjectName("seven")
+        for _ in range(2):
+            assert (read_page(mirror, store, seven), mirror.pages.find_sources(seven)) == (None, None)
+            assert mirror.pages.keys_to_read(seven) == ()
+        assert upstream.requests == [("GET", "/simple/seven/")]
+        upstream.add(make_wheel("seven", "1.0"))
+        clock.advance(ABSENT_SECONDS)
+        assert read_page(mirror, store, seven) is not None
+
+    def test_unknown_here_and_known_there(
+        self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream, clock: Clock
+    ) -> None:
+        """What this process knows as absent is served as soon as another one has found it."""
+        upstream.remove("six")
+        ahead = read_ahead(mirror, store)
+        assert mirror.pages.find_page(SIX, "json", ahead) is None
+        upstream.add(OLD)
+        with mirroring(store, upstream, now=clock) as another:
+            read_page(another, store)
+        ahead = {key: ReadAhead(key=key, stored=store.find(key)) for key in (PAGE, CHECK)}
+        assert mirror.pages.find_page(SIX, "json", ahead) is not None
+
+    def test_a_404_is_doubted(
+        self, read: Read, store: FolderStore, upstream: FakeUpstream, clock: Clock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A 404 after a page changes nothing for minutes, in any process, and is logged; nobody asks meanwhile."""
         read()
         upstream.remove("six")
         clock.advance(DEFAULT_FRESH_SECONDS)
+        assert read() == ["1.16.0"]
+        assert "the upstream denies that it has six; serving its page until that is confirmed" in caplog.text
+        clock.advance(CONFIRM_SECONDS - 1)
+        with mirroring(store, upstream, now=clock) as another:
+            assert read_page(another, store) is not None
+        assert (read(), upstream.requests) == (["1.16.0"], ONCE * 2)
+
+    def test_taken_down(self, read: Read, store: FolderStore, upstream: FakeUpstream, clock: Clock) -> None:
+        """A project that two 404s say was taken down is gone, and no failure of the upstream brings it back, in no
+        process.
+        """
+        read()
+        upstream.remove("six")
+        clock.advance(DEFAULT_FRESH_SECONDS)
+        read()
+        clock.advance(CONFIRM_SECONDS)
         assert read() is None
         upstream.override("/simple/six/", status=503)
+        clock.advance(ABSENT_SECONDS)
         with mirroring(store, upstream, now=clock) as another:
             for asked in (read, lambda: read_page(another, store)):
                 with pytest.raises(UpstreamUnavailable):
                     asked()
 
+    def test_confirmed_by_another_process(
+        self, read: Read, store: FolderStore, upstream: FakeUpstream, clock: Clock
+    ) -> None:
+        """The doubt of one process is what another one confirms; two that doubt at once confirm nothing."""
+        with mirroring(store, upstream, now=clock) as another:
+            read()
+            read_page(another, store)
+            ahead = read_ahead(another, store)
+            upstream.remove("six")
+            clock.advance(DEFAULT_FRESH_SECONDS)
+            read()
+            assert another.pages.find_page(SIX, "json", ahead) is not None
+            clock.advance(CONFIRM_SECONDS)
+            assert (read_page(another, store), read()) == (None, None)
+        assert upstream.requests == ONCE * 5
+
+    @pytest.mark.parametrize("changed", [True, False])
+    def test_a_hiccup(
+        self, read: Read, upstream: FakeUpstream, clock: Clock, store: FolderStore, changed: bool
+    ) -> None:
+        """A page between two 404s, changed or not, takes the doubt away: the second one is a first one again."""
+        read()
+        for _ in range(2):
+            upstream.override("/simple/six/", status=404)
+            clock.advance(DEFAULT_FRESH_SECONDS)
+            assert read() is not None
+            upstream.restore("/simple/six/")
+            if changed:
+                upstream.add(NEW)
+            clock.advance(CONFIRM_SECONDS)
+            assert read() == (["1.16.0", "1.17.0"] if changed else ["1.16.0"])
+        assert decode_check(CHECK, store.get(CHECK).body).missing_since is None
+
+    def test_a_failure_confirms_nothing(self, read: Read, upstream: FakeUpstream, clock: Clock) -> None:
+        """Between two 404s the upstream may fail: the page is served all the while."""
+        read()
+        clock.advance(DEFAULT_FRESH_SECONDS)
+        for failure in ({"status": 404}, {"status": 500}, {"cut": True}):
+            upstream.override("/simple/six/", **failure)
+            assert read() == ["1.16.0"]
+            clock.advance(CONFIRM_SECONDS)
+        upstream.override("/simple/six/", status=404)
+        assert read() is None
+
     def test_back_again(self, read: Read, upstream: FakeUpstream, clock: Clock) -> None:
-        """A project that comes back is served again at once."""
+        """A project that comes back is served again, a minute after it was found to be gone."""
         read()
         upstream.remove("six")
         clock.advance(DEFAULT_FRESH_SECONDS)
         read()
+        clock.advance(CONFIRM_SECONDS)
+        assert read() is None
         upstream.add(NEW)
+        clock.advance(ABSENT_SECONDS)
         assert read() == ["1.17.0"]
+
+    def test_files_stay(
+        self, mirror: Mirror, read: Read, store: FolderStore, upstream: FakeUpstream, clock: Clock
+    ) -> None:
+        """What was taken in of a project that is gone stays in the store."""
+        mirror.ingest(SIX, Filename(OLD.filename))
+        upstream.remove("six")
+        for seconds in (DEFAULT_FRESH_SECONDS, CONFIRM_SECONDS):
+            clock.advance(seconds)
+            read()
+        assert read() is None
+        assert store.get(f"cache/six/{OLD.filename}").body == OLD.content
+
+
+class TestMarks:
+    """What says that a page is older than it should be."""
+
+    FETCHED = "2026-11-23T10:20:30Z"
+
+    def warning(self, mirror: Mirror, store: FolderStore, extension: str = "json") -> str | None:
+        page = mirror.pages.find_page(SIX, extension, read_ahead(mirror, store))
+        assert page is not None
+        return page.warning
+
+    @pytest.mark.parametrize("extension", ["json", "html"])
+    def test_a_failure(
+        self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream, clock: Clock, extension: str
+    ) -> None:
+        """A page served because the upstream failed says since when it is stale, until it is fresh again."""
+        assert self.warning(mirror, store, extension) is None
+        upstream.override("/simple/six/", status=500)
+        clock.advance(3_600)
+        stale = f'111 serverless-pypi "Revalidation Failed: page of {self.FETCHED}, stale since 2026-11-23T10:30:30Z"'
+        assert [self.warning(mirror, store, extension) for _ in range(2)] == [stale, stale]
+        upstream.restore("/simple/six/")
+        clock.advance(BACK_OFF_SECONDS)
+        assert [self.warning(mirror, store, extension) for _ in range(2)] == [None, None]
+
+    def test_a_doubt(self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream, clock: Clock) -> None:
+        """A page that the upstream denies is marked as well, as stale since then."""
+        self.warning(mirror, store)
+        upstream.override("/simple/six/", status=404)
+        clock.advance(3_600)
+        stale = f'111 serverless-pypi "Revalidation Failed: page of {self.FETCHED}, stale since 2026-11-23T11:20:30Z"'
+        assert [self.warning(mirror, store) for _ in range(2)] == [stale, stale]
+
+    def test_of_unknown_age(self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream) -> None:
+        """A page of which nothing is known any more is better than none, and says that."""
+        self.warning(mirror, store)
+        store.put(CHECK, b"damaged")
+        upstream.stop()
+        with mirroring(store, upstream) as another:
+            warning = self.warning(another, store)
+        assert warning == '111 serverless-pypi "Revalidation Failed: the age of this page is unknown"'
 
 
 class TestFailures:
@@ -218,13 +391,16 @@ class TestFailures:
         assert read() == ["1.16.0", "1.17.0"]
 
     @FAILING
-    def test_nothing_to_fall_back_on(self, read: Read, upstream: FakeUpstream, failure: dict[str, Any]) -> None:
-        """Without a stored page the failure is the answer; the next request asks again."""
+    def test_nothing_to_fall_back_on(
+        self, read: Read, upstream: FakeUpstream, clock: Clock, failure: dict[str, Any]
+    ) -> None:
+        """Without a stored page the failure is the answer; the next request asks again, once that makes sense."""
         upstream.override("/simple/six/", **failure)
         with pytest.raises(UpstreamUnavailable) as caught:
             read()
-        assert caught.value.retry_after_seconds == (7 if failure.get("headers") == {"Retry-After": "7"} else 30)
+        assert caught.value.retry_after_seconds == (7 if failure.get("headers") == {"Retry-After": "7"} else 5)
         upstream.restore("/simple/six/")
+        clock.advance(7)
         assert read() == ["1.16.0"]
 
     def test_down(self, read: Read, store: FolderStore, upstream: FakeUpstream, clock: Clock) -> None:
@@ -248,11 +424,187 @@ class TestFailures:
         read()
         assert upstream.requests == ONCE * 3
 
+    @pytest.mark.parametrize(
+        ("said", "seconds"), [("60", 60), ("86400", MAX_BACK_OFF_SECONDS), ("soon", BACK_OFF_SECONDS)]
+    )
+    def test_back_off_as_told(self, read: Read, upstream: FakeUpstream, clock: Clock, said: str, seconds: int) -> None:
+        """An upstream that says when to come back is left alone as long, within bounds."""
+        read()
+        upstream.override("/simple/six/", status=429, headers={"Retry-After": said})
+        clock.advance(DEFAULT_FRESH_SECONDS)
+        read()
+        clock.advance(seconds - 1)
+        read()
+        assert upstream.requests == ONCE * 2
+        clock.advance(1)
+        read()
+        assert upstream.requests == ONCE * 3
+
+    def test_nothing_to_fall_back_on_as_told(self, read: Read, upstream: FakeUpstream, clock: Clock) -> None:
+        """Without a stored page, too: clients are told how much of the time is left."""
+        upstream.override("/simple/six/", status=429, headers={"Retry-After": "60"})
+        told = []
+        for _ in range(3):
+            with pytest.raises(UpstreamUnavailable) as caught:
+                read()
+            told.append(caught.value.retry_after_seconds)
+            clock.advance(25)
+        assert (told, upstream.requests) == ([60, 35, 10], ONCE)
+
+    @FAILING
+    def test_by_cause(self, read: Read, upstream: FakeUpstream, failure: dict[str, Any]) -> None:
+        """An answer that is no page is told from an upstream that is away."""
+        upstream.override("/simple/six/", **failure)
+        with pytest.raises(UpstreamUnavailable) as caught:
+            read()
+        nonsense = [FAILURES[name] for name in ("login page", "no JSON", "another project", "no type")]
+        assert isinstance(caught.value, UpstreamNonsense) == (failure in nonsense)
+
+    def test_slow(self, store: FolderStore, upstream: FakeUpstream, clock: Clock) -> None:
+        """An upstream that takes its time holds nobody up who has a page to fall back on; what it says is kept."""
+        release = Event()
+        with mirroring(store, upstream, now=clock) as mirror:
+            read_page(mirror, store)
+        upstream.add(NEW)
+        upstream.override("/simple/six/", release=release, **upstream.page("six"))
+        clock.advance(DEFAULT_FRESH_SECONDS)
+        with mirroring(store, upstream, now=clock, page_wait_seconds=0.01) as mirror:
+            for _ in range(2):
+                page = mirror.pages.find_page(SIX, "json", read_ahead(mirror, store))
+                assert page is not None
+                assert page.warning is not None
+            release.set()
+            eventually(lambda: "1.17.0" in str(read_page(mirror, store)))
+        assert upstream.requests == ONCE * 2
+
+    def test_slow_without_a_page(self, store: FolderStore, upstream: FakeUpstream, clock: Clock) -> None:
+        """Who has none is told to come back, and then finds the page: one request to the upstream is enough."""
+        release = Event()
+        upstream.override("/simple/six/", release=release, **upstream.page("six"))
+        with mirroring(store, upstream, now=clock, page_wait_seconds=0.01) as mirror:
+            for _ in range(2):
+                with pytest.raises(
+                    UpstreamUnavailable, match=r"it takes longer than 0\.01 s to answer for six"
+                ) as caught:
+                    read_page(mirror, store)
+                assert caught.value.retry_after_seconds == 5
+                clock.advance(5)
+            release.set()
+            eventually(lambda: store.find(CHECK) is not None)
+            assert read_page(mirror, store) is not None
+        assert upstream.requests == ONCE
+
     def test_a_304_that_nobody_asked_for(self, read: Read, upstream: FakeUpstream) -> None:
         """A 304 to a request without validators is a failure."""
         upstream.override("/simple/six/", status=304)
         with pytest.raises(UpstreamUnavailable):
             read()
+
+
+class TestFills:
+    """What the upstream leaves out is filled in, and stays."""
+
+    SDIST = Filename("six-1.15.0.tar.gz")
+    WHEEL = Filename("six-1.14.0-py3-none-any.whl")
+    TIME = "2026-01-02T03:04:05.000000Z"
+
+    @pytest.fixture(autouse=True)
+    def bare(self, upstream: FakeUpstream) -> None:
+        upstream.add_file("six", self.SDIST, b"sdist", upload_time=None, size=None)
+        upstream.add_file("six", self.WHEEL, b"wheel", upload_time=None, size=None)
+
+    def file(self, mirror: Mirror, store: FolderStore, filename: Filename) -> dict[str, Any]:
+        page = read_page(mirror, store)
+        assert page is not None
+        (file,) = [file for file in page["files"] if file["filename"] == filename]
+        return {key: value for key, value in file.items() if key in KEYS}
+
+    def time(self, mirror: Mirror, filename: Filename) -> str | None:
+        sources = mirror.pages.find_sources(SIX)
+        assert sources is not None
+        return sources[filename].upload_time
+
+    def test_a_file(self, mirror: Mirror, store: FolderStore, clock: Clock, upstream: FakeUpstream) -> None:
+        """Size and time are on the page at once, in other processes, after a 304 and after a new page."""
+        assert (self.file(mirror, store, self.SDIST), self.time(mirror, self.SDIST)) == ({}, None)
+        mirror.pages.fill(SIX, self.SDIST, size=5, upload_time=self.TIME)
+        expected = ({"size": 5, "upload-time": self.TIME}, self.TIME)
+        assert (self.file(mirror, store, self.SDIST), self.time(mirror, self.SDIST)) == expected
+        for _ in range(2):
+            with mirroring(store, upstream, now=clock) as another:
+                for asked in (mirror, another):
+                    assert (self.file(asked, store, self.SDIST), self.time(asked, self.SDIST)) == expected
+            clock.advance(DEFAULT_FRESH_SECONDS)
+        upstream.add(NEW)
+        clock.advance(DEFAULT_FRESH_SECONDS)
+        assert (self.file(mirror, store, self.SDIST), self.time(mirror, self.SDIST)) == expected
+
+    def test_in_html(self, mirror: Mirror, store: FolderStore) -> None:
+        """HTML has them, too, under another tag than before."""
+        before = mirror.pages.find_page(SIX, "html", read_ahead(mirror, store))
+        mirror.pages.fill(SIX, self.SDIST, size=5, upload_time=self.TIME)
+        after = mirror.pages.find_page(SIX, "html", read_ahead(mirror, store))
+        assert before is not None
+        assert after is not None
+        assert before.etag != after.etag
+        assert f'data-upload-time="{self.TIME}" data-size="5">{self.SDIST}' in decompress("", after.body).decode()
+
+    def test_metadata(self, mirror: Mirror, store: FolderStore) -> None:
+        """Every wheel is said to have metadata, with its digest once that is known, or none once that is."""
+        true = {"core-metadata": True, "dist-info-metadata": True}
+        assert self.file(mirror, store, self.WHEEL) == true
+        mirror.pages.fill(SIX, self.WHEEL, metadata="ab" * 32)
+        assert self.file(mirror, store, self.WHEEL) == true | {"core-metadata": {"sha256": "ab" * 32}}
+        mirror.pages.fill(SIX, self.WHEEL, metadata=False)
+        assert self.file(mirror, store, self.WHEEL) == {"core-metadata": False, "dist-info-metadata": False}
+        sources = mirror.pages.find_sources(SIX)
+        assert sources is not None
+        assert sources[self.WHEEL].metadata is False
+
+    def test_nothing_to_fill(self, store: FolderStore, upstream: FakeUpstream) -> None:
+        """Where the upstream says everything, nothing is written; nor for files and projects that are not there."""
+        watched = Adversary(store)
+        with mirroring(watched, upstream) as mirror:
+            read_page(mirror, store)
+            count = len(watched.calls)
+            mirror.pages.fill(SIX, Filename(OLD.filename), size=1, upload_time=self.TIME, metadata="ab" * 32)
+            mirror.pages.fill(SIX, Filename("six-0.1.tar.gz"), size=1)
+            mirror.pages.fill(ProjectName("seven"), Filename("seven-0.1.tar.gz"), size=1)
+        assert {call.method for call in watched.calls[count:]} <= READING
+
+    def test_many_at_once(self, store: FolderStore, upstream: FakeUpstream, clock: Clock) -> None:
+        """Several processes that fill in, revalidate and take new pages lose nothing of each other's."""
+        names = [Filename(f"six-0.{number}.tar.gz") for number in range(24)]
+        for number, name in enumerate(names):
+            upstream.add_file("six", name, bytes(number), upload_time=None, size=None)
+        upstream.cache_control = "max-age=0"
+        with ExitStack() as stack, ThreadPoolExecutor(6) as threads:
+            mirrors = [stack.enter_context(mirroring(store, upstream, now=clock)) for _ in range(3)]
+            read_page(mirrors[0], store)
+
+            def work(number: int) -> None:
+                mirror = mirrors[number % 3]
+                if number % 4 == 0:
+                    upstream.add(make_wheel("six", f"2.{number}"))
+                read_page(mirror, store)
+                mirror.pages.fill(SIX, names[number], size=number, upload_time=self.TIME)
+
+            list(threads.map(work, range(len(names))))
+            for mirror in mirrors:
+                page = read_page(mirror, store)
+                assert page is not None
+                filled = {file["filename"]: (file.get("size"), file.get("upload-time")) for file in page["files"]}
+                assert {name: filled[name] for name in names} == {name: (i, self.TIME) for i, name in enumerate(names)}
+
+    def test_a_store_that_fails(
+        self, store: FolderStore, upstream: FakeUpstream, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """That something could not be filled in is no failure of the request for the file."""
+        failing = Fault(Mischief.UNAVAILABLE, when=lambda call: call.method == "replace")
+        with mirroring(Adversary(store, failing), upstream) as mirror:
+            read_page(mirror, store)
+            mirror.pages.fill(SIX, self.SDIST, size=5)
+        assert "does not say what was learnt about six-1.15.0.tar.gz" in caplog.text
 
 
 class TestTogether:
@@ -389,7 +741,7 @@ class TestDamage:
     def test_of_the_check_s_future(self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream) -> None:
         """A check of a later version is as good as none."""
         read_page(mirror, store)
-        later = encode_check(decode_check(CHECK, store.get(CHECK).body)).replace(b'"v":1', b'"v":2')
+        later = encode_check(decode_check(CHECK, store.get(CHECK).body)).replace(b'"v":2', b'"v":3')
         store.put(CHECK, later)
         with mirroring(store, upstream) as another:
             assert read_page(another, store) is not None

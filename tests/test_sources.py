@@ -24,6 +24,7 @@ sources = st.dictionaries(
         hashes=hashes,
         size=st.none() | st.integers(min_value=0, max_value=2**63),
         metadata=st.booleans() | hashes,
+        upload_time=st.none() | st.text(max_size=20),
     ),
     max_size=5,
 )
@@ -54,6 +55,7 @@ def test_equal_sources_give_equal_bytes(written: dict[Filename, Source]) -> None
             hashes=dict(reversed(list(source.hashes.items()))),
             size=source.size,
             metadata=source.metadata,
+            upload_time=source.upload_time,
         )
         for name, source in reversed(list(written.items()))
     }
@@ -84,10 +86,11 @@ def test_every_altered_byte_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [(2, []), (1, [("six.whl",)]), (1, 7), (1,), None, (1, [()]), {"version": 1}, (1, [(*"abcdef",)])]
+    "value",
+    [(1, []), (3, []), (2, [("six.whl",)]), (2, 7), (2,), None, (2, [()]), {"version": 2}, (2, [(*"abcdefg",)])],
 )
 def test_what_is_of_another_shape_is_refused(value: object) -> None:
-    """An unknown version, or anything but rows of five, is an error that names the key."""
+    """An unknown version, or anything but rows of six, is an error that names the key."""
     with pytest.raises(CorruptObject, match=KEY):
         decode_sources(KEY, pack(value))
 

@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from indexer.listing import parse_listing
+from indexer.names import ProjectName
+from indexer.reach import is_public_host
+from indexer.upstream import Fetched, Upstream
+from indexer.url import origin
 from pypi_lambda.settings import default_upstream
 from tests.e2e.costs import Cost, run_measured
 from tests.integration.clients import Clients
@@ -22,11 +27,26 @@ class Filled:
     cost: Cost
 
 
+def find_private_hosts() -> str:
+    """Return the hosts of the upstream's files that are at private addresses here, as where a network has a mirror."""
+    upstream = Upstream(default_upstream(), user_agent="tests")
+    project = ProjectName("pip")
+    page = upstream.fetch_page(project)
+    upstream.close()
+    assert isinstance(page, Fetched)
+    listing = parse_listing(
+        project, page.content, content_type=page.content_type, url=page.url, hash_dist_info_metadata=False
+    )
+    hosts = {origin(source.url)[1:] for source in listing.sources.values()}
+    return ",".join(host for host, port in sorted(hosts) if not is_public_host(host, port))
+
+
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
     """An index that knows the upstream's list of projects."""
     command = [program("serverless-pypi"), "reindex"]
-    place = Place(environ={"BUCKET": f"file://{tmp_path_factory.mktemp('index')}"})
+    bucket = f"file://{tmp_path_factory.mktemp('index')}"
+    place = Place(environ={"BUCKET": bucket, "UPSTREAM_PRIVATE_HOSTS": find_private_hosts()})
     return Filled(place=place, cost=run_measured(command, clean_environ(place.environ)))
 
 

@@ -1,7 +1,8 @@
-"""SIGKILL of the whole server in the middle of uploads."""
+"""SIGKILL of the whole server in the middle of uploads, and of a download."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from threading import Event, Lock
 
 import requests
@@ -68,6 +69,26 @@ def test_nothing_acknowledged_is_lost(place: Place, upstream: FakeUpstream, logs
             _check_present(server, acknowledged)
     events = list(Log(place.open()).read_after(ORIGIN))  # reading it checks that it has no gap and is whole
     assert len(events) >= len(acknowledged)
+
+
+def test_a_killed_download_leaves_nothing(place: Place, upstream: FakeUpstream, logs: Path) -> None:
+    """Killed while a mirrored file arrives, the index has nothing of it, and takes it in from the start when asked."""
+    wheel = make_wheel("large", files={"large_data.bin": Random(1).randbytes(20_000_000)})
+    path, arrived, release = upstream.add(wheel), Event(), Event()
+    upstream.override(path, body=wheel.content, arrived=arrived, sent_first=15_000_000, release=release)
+    file = f"/simple/large/{wheel.filename}"
+    with serving(place, logs, upstream=upstream.url) as server, ThreadPoolExecutor(1) as pool:
+        user = server.user
+        server.await_reindexed()
+        asked = pool.submit(server.answers, file)
+        assert arrived.wait(timeout=60)
+        server.kill()
+        assert asked.result() is False
+    release.set()
+    assert list(place.open().list("cache/")) == []
+    upstream.restore(path)
+    with serving(place, logs, upstream=upstream.url, user=user) as server:
+        assert server.get(file).content == wheel.content
 
 
 def _check_present(server: Server, wheels: list[Distribution]) -> None:

@@ -1,0 +1,86 @@
+"""What we add to an upstream's page because the upstream leaves it out: `size`, `upload-time`, `core-metadata`. Pure.
+
+A file's entry says under `_filled` which of its values are ours: so the next page of the upstream takes them over, and
+a value that the upstream itself gives one day replaces ours.
+
+PEP 658, 691 ("Keys (at any level) with a leading underscore are reserved as private"), 700, 714.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from indexer.names import Filename
+from indexer.wire import Hashes, ProjectPage
+
+FILLED = "_filled"
+_KEYS = ("size", "upload-time", "core-metadata", "dist-info-metadata")  # in this order: equal pages are equal bytes
+
+
+def advertised(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry of a wheel about whose metadata the upstream says nothing, with word that there is some."""
+    return _with_ours(entry, {"core-metadata": True, "dist-info-metadata": True})
+
+
+def filled(
+    page: ProjectPage,
+    filename: Filename,
+    *,
+    size: int | None,
+    upload_time: str | None,
+    metadata: str | bool | None,
+    hash_dist_info_metadata: bool,
+) -> ProjectPage:
+    """Return the page with what the upstream does not say about one of its files.
+
+    Args:
+        metadata: the sha256 of the metadata that we found, False where the file has none, None where nobody looked.
+        hash_dist_info_metadata: whether the legacy key carries the digest too, or is a bare flag.
+    """
+    found: dict[str, Any] = {"size": size, "upload-time": upload_time}
+    if metadata is not None:
+        found["core-metadata"] = {"sha256": metadata} if isinstance(metadata, str) else metadata
+        found["dist-info-metadata"] = found["core-metadata"] if hash_dist_info_metadata else bool(metadata)
+    found = {key: value for key, value in found.items() if value is not None}
+    return _with_files(page, [_filled(file, found) if file["filename"] == filename else file for file in page["files"]])
+
+
+def with_fills_of(page: ProjectPage, before: ProjectPage) -> ProjectPage:
+    """Return the page with what was filled in on the page before it, for the files that are still the same."""
+    earlier = {file["filename"]: file for file in before["files"] if FILLED in file}
+    files: list[Any] = []
+    for file in page["files"]:
+        old = earlier.get(file["filename"])
+        same = old is not None and _agree(file["hashes"], old["hashes"])
+        files.append(_filled(file, _ours(old)) if same else file)
+    return _with_files(page, files)
+
+
+def filled_times(page: ProjectPage) -> Mapping[Filename, str]:
+    """Return the upload times that were filled in, by file name."""
+    ours = ((file["filename"], _ours(file).get("upload-time")) for file in page["files"])
+    return {Filename(filename): time for filename, time in ours if time is not None}
+
+
+def _agree(one: Hashes, other: Hashes) -> bool:
+    # A file without a digest is served as it was taken in, so its name is all that matters.
+    return all(one[algorithm] == digest for algorithm, digest in other.items() if algorithm in one)
+
+
+def _filled(entry: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    ours = _ours(entry)
+    news = {key: value for key, value in values.items() if key not in entry or key in ours}
+    return _with_ours(entry, {**ours, **news}) if news else entry
+
+
+def _ours(entry: Any) -> dict[str, Any]:
+    return {key: entry[key] for key in entry.get(FILLED, ()) if key in entry}
+
+
+def _with_ours(entry: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    theirs = {key: value for key, value in entry.items() if key != FILLED and key not in ours}
+    keys = [key for key in _KEYS if key in ours]
+    return {**theirs, **{key: ours[key] for key in keys}, FILLED: keys}
+
+
+def _with_files(page: ProjectPage, files: list[Any]) -> ProjectPage:
+    return {**page, "files": files}

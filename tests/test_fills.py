@@ -1,0 +1,107 @@
+"""What is filled in on an upstream's page: only what it leaves out, and for as long as it does."""
+
+from typing import Any
+
+import pytest
+
+from indexer.fills import advertised, filled, filled_times, with_fills_of
+from indexer.names import Filename
+
+WHEEL = Filename("six-1.0-py3-none-any.whl")
+TIME = "2026-01-02T03:04:05.000000Z"
+LATER = "2026-05-06T07:08:09.000000Z"
+DIGEST = "ab" * 32
+
+
+def make_entry(**changes: Any) -> dict[str, Any]:
+    entry: dict[str, Any] = {"filename": WHEEL, "url": WHEEL, "hashes": {"sha256": DIGEST}}
+    return entry | {key[0] + key[1:].replace("_", "-"): value for key, value in changes.items()}
+
+
+def make_page(*files: dict[str, Any]) -> Any:
+    return {"meta": {"api-version": "1.4"}, "name": "six", "versions": ["1.0"], "files": list(files)}
+
+
+def fill(page: Any, **values: Any) -> Any:
+    found = {"size": None, "upload_time": None, "metadata": None, "hash_dist_info_metadata": False} | values
+    return filled(page, WHEEL, **found)
+
+
+def test_what_is_missing_is_filled_in() -> None:
+    """Size and time stand where the upstream would have them, and the entry says that they are ours."""
+    other = make_entry(filename="six-1.0.tar.gz")
+    assert fill(make_page(make_entry(yanked=True), other), size=7, upload_time=TIME) == make_page(
+        make_entry(yanked=True, size=7, upload_time=TIME, _filled=["size", "upload-time"]), other
+    )
+
+
+def test_what_the_upstream_says_stays() -> None:
+    """The upstream's word is never replaced by ours."""
+    page = make_page(make_entry(size=7, upload_time=TIME, core_metadata=True, dist_info_metadata=True))
+    assert fill(page, size=8, upload_time=LATER, metadata=DIGEST) == page
+
+
+def test_ours_can_be_bettered() -> None:
+    """What we said once is replaced by what we learnt since."""
+    page = fill(make_page(make_entry()), size=7, upload_time=TIME)
+    assert fill(page, size=8) == fill(make_page(make_entry()), size=8, upload_time=TIME)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "hashed", "core", "legacy"),
+    [
+        (DIGEST, False, {"sha256": DIGEST}, True),
+        (DIGEST, True, {"sha256": DIGEST}, {"sha256": DIGEST}),
+        (False, False, False, False),
+        (False, True, False, False),
+    ],
+)
+def test_metadata_that_was_taken_from_a_wheel(metadata: str | bool, hashed: bool, core: object, legacy: object) -> None:
+    """Where we announced metadata by ourselves, its digest is said once it is known, or that there is none."""
+    page = fill(make_page(advertised(make_entry())), metadata=metadata, hash_dist_info_metadata=hashed)
+    ours = ["core-metadata", "dist-info-metadata"]
+    assert page == make_page(make_entry(core_metadata=core, dist_info_metadata=legacy, _filled=ours))
+
+
+class TestNextPage:
+    """The upstream's page after something was filled in."""
+
+    def before(self, **hashes: str) -> Any:
+        entry = advertised(make_entry(**({"hashes": hashes} if hashes else {})))
+        return fill(make_page(entry), size=7, upload_time=TIME, metadata=DIGEST)
+
+    def test_an_unchanged_page(self) -> None:
+        """The same page of the upstream is the same page of ours, key by key in the same order."""
+        page = with_fills_of(make_page(advertised(make_entry())), self.before())
+        assert repr(page) == repr(self.before())
+
+    def test_the_upstream_says_it_now(self) -> None:
+        """What the upstream says meanwhile is what counts; the rest stays filled in."""
+        theirs = {"upload_time": LATER, "core_metadata": {"sha256": "cd"}, "dist_info_metadata": True}
+        page = with_fills_of(make_page(make_entry(**theirs)), self.before())
+        assert page == make_page(make_entry(**theirs, size=7, _filled=["size"]))
+
+    @pytest.mark.parametrize(
+        ("hashes", "is_same"),
+        [
+            ({"sha256": DIGEST, "md5": "1"}, True),
+            ({"md5": "1"}, True),
+            ({}, True),
+            ({"sha256": "cd" * 32}, False),
+            ({"sha256": "cd" * 32, "md5": "1"}, False),
+        ],
+    )
+    def test_another_file(self, hashes: dict[str, str], is_same: bool) -> None:
+        """A file with another digest is another file, of which nothing is known."""
+        page = with_fills_of(make_page(make_entry(hashes=hashes)), self.before(sha256=DIGEST))
+        assert ("size" in page["files"][0]) == is_same
+
+    def test_a_file_that_is_gone(self) -> None:
+        """Nothing is said of files that the upstream lists no longer."""
+        assert with_fills_of(make_page(), self.before()) == make_page()
+
+
+def test_times_are_known_by_file() -> None:
+    """The times that we filled in, and no others, are returned by file name."""
+    page = fill(make_page(make_entry(), make_entry(filename="x.zip", upload_time=LATER)), upload_time=TIME)
+    assert filled_times(page) == {WHEEL: TIME}
