@@ -44,4 +44,14 @@ def find_match(name: str, patterns: tuple[str, ...]) -> str | None:
 
 @lru_cache(maxsize=64)
 def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns))
+    return re.compile("|".join(map(_regex, patterns)))
+
+
+def _regex(pattern: str) -> str:
+    first, *rest = map(re.escape, pattern.split("*"))
+    if not rest:
+        return first
+    # Atomic: the first place where a middle part fits is as good as any other, and a client chooses the names, so
+    # that going back to try the others could take for ever.
+    middle = "".join(f"(?>.*?{part})" for part in rest[:-1])
+    return f"{first}{middle}.*{rest[-1]}"

@@ -1,33 +1,36 @@
 """Refresh what is known of the upstream, adopt files put straight into the bucket, rebuild, clear the superseded."""
 
 import logging
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from indexer.adopt import Refusal, adopt
 from indexer.errors import CorruptObject, Missing, UpstreamUnavailable
 from indexer.events import UpstreamRefreshed, timestamp
+from indexer.inventory import Amount
 from indexer.log import Log
-from indexer.master import MASTER_PREFIX, encode_names, is_whole, names_digest, put_master
+from indexer.master import encode_names, is_whole, names_digest, put_master
 from indexer.rebuild import Rebuilt, rebuild
-from indexer.root import INDEX_PREFIX, RENDERERS, put_root, root_key
+from indexer.retention import (
+    DEFAULT,
+    Candidate,
+    Retention,
+    Sweep,
+    find_removed,
+    sweep_mirror,
+    sweep_removed,
+    sweep_superseded,
+)
+from indexer.root import RENDERERS, Selection, put_root, root_key
 from indexer.simple import Renderer
 from indexer.snapshot import Snapshot, UpstreamNames
-from indexer.store import ObjectStore, Stat
+from indexer.store import ObjectStore
+from indexer.survey import Folder
 from indexer.upstream import Upstream
-from indexer.value import replace, value
+from indexer.value import field, replace, value
 
 # An index does not lose half of its projects in an hour: a list that says so is some other page, or half of one.
 LEAST_SHARE = 0.5
-# What a snapshot no longer names may still be read by a container that loaded the one before, for as long as one lives.
-KEEP_SUPERSEDED = timedelta(hours=6)
-
-# A container names the pages of the snapshot it started from, and starts from a newer one after 64 events.
-KEEP_PAGES = timedelta(days=7)
-PAGES_PREFIX = "pages/"
-# Copies of pages for one client, claims, probes, and large objects on their way: made anew whenever they are needed.
-TRANSIENT_PREFIXES = ("copies/", "probe/", "rebuilding/", "staging/")
-KEEP_TRANSIENT = timedelta(days=1)
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class Reindexed:
         upstream_fault: why the list could not be read this time.
         adopted: keys of the files that were found and published.
         refused: objects that cannot be published.
+        swept: what was thrown away, by reason.
     """
 
     rebuilt: Rebuilt
@@ -50,6 +54,7 @@ class Reindexed:
     upstream_fault: str | None
     adopted: tuple[str, ...]
     refused: tuple[Refusal, ...]
+    swept: Mapping[str, Amount] = field(default_factory=dict)
 
 
 def reindex(
@@ -61,6 +66,8 @@ def reindex(
     new_id: Callable[[], str],
     by: str,
     on_progress: Progress | None = None,
+    selection: Selection | None = None,
+    retention: Retention = DEFAULT,
 ) -> Reindexed:
     """Bring everything up to date. A failing upstream stops none of the rest.
 
@@ -69,6 +76,8 @@ def reindex(
         new_id: 128 random bits as hex.
         by: who asked for it, for the log.
         on_progress: called with the bytes read of the upstream's list, and of how many where that is known.
+        selection: which of the upstream's names the root lists; None for all.
+        retention: for how long what could be deleted is kept.
     """
     first = rebuild(store, renderer)
     before = first.snapshot
@@ -78,12 +87,20 @@ def reindex(
     except UpstreamUnavailable as error:
         fault = str(error)
         logger.warning("%s; going on with the list that is known", error)
-    adopted, refused = _adopt(store, renderer, before, now=timestamp(now()), new_id=new_id)
+    removed: dict[str, Candidate] = {}
+
+    def see(folder: Folder) -> None:
+        removed.update((found.stat.key, found) for found in find_removed(folder, retention.removed_days, now()))
+
+    adopted, refused = _adopt(store, renderer, before, now=timestamp(now()), new_id=new_id, see=see)
     rebuilt = rebuild(store, renderer)
     for extension in RENDERERS:
-        if store.stat(root_key(rebuilt.snapshot, extension)) is None:
-            put_root(store, rebuilt.snapshot, extension)
-    _clear_superseded(store, rebuilt.snapshot, now())
+        if store.stat(root_key(rebuilt.snapshot, extension, selection)) is None:
+            put_root(store, rebuilt.snapshot, extension, selection)
+    sweep = Sweep(store)
+    sweep_superseded(store, sweep, rebuilt.snapshot, now())
+    sweep_mirror(store, sweep, retention.mirror_days, now())
+    sweep_removed(sweep, removed.values(), rebuilt.snapshot)
     known = rebuilt.snapshot.upstream
     return Reindexed(
         rebuilt=replace(rebuilt, changed=first.changed or rebuilt.changed, pages=first.pages + rebuilt.pages),
@@ -91,6 +108,7 @@ def reindex(
         upstream_fault=fault,
         adopted=tuple(adopted),
         refused=tuple(refused),
+        swept=sweep.amounts,
     )
 
 
@@ -126,41 +144,17 @@ def _is_known(store: ObjectStore, known: UpstreamNames, names_sha256: str) -> bo
 
 
 def _adopt(
-    store: ObjectStore, renderer: Renderer, snapshot: Snapshot, *, now: str, new_id: Callable[[], str]
+    store: ObjectStore,
+    renderer: Renderer,
+    snapshot: Snapshot,
+    *,
+    now: str,
+    new_id: Callable[[], str],
+    see: Callable[[Folder], None],
 ) -> tuple[list[str], list[Refusal]]:
     try:
-        return adopt(store, snapshot, now=now, new_id=new_id)
+        return adopt(store, snapshot, now=now, new_id=new_id, see=see)
     except (Missing, CorruptObject) as fault:
         logger.warning("%s; all pages are made anew", fault)
-        return adopt(store, rebuild(store, renderer, from_zero=True).snapshot, now=now, new_id=new_id)
-
-
-def _clear_superseded(store: ObjectStore, snapshot: Snapshot, now: datetime) -> None:
-    """Remove lists of upstream names and root listings that nothing names any more, and what killed processes left."""
-    current = "" if snapshot.upstream is None else snapshot.upstream.names_sha256
-    for stat in _older(store, MASTER_PREFIX, now - KEEP_SUPERSEDED):
-        if not (current and stat.key.startswith(f"{MASTER_PREFIX}{current}")):
-            store.delete(stat.key)
-    for stat in _older(store, INDEX_PREFIX, now - KEEP_SUPERSEDED):
-        if stat.key < f"{INDEX_PREFIX}{snapshot.index_seq:020}":
-            store.delete(stat.key)
-    _clear_pages(store, now - KEEP_PAGES)
-    for prefix in TRANSIENT_PREFIXES:
-        for stat in _older(store, prefix, now - KEEP_TRANSIENT):
-            store.delete(stat.key)
-
-
-def _clear_pages(store: ObjectStore, moment: datetime) -> None:
-    """Remove the pages that were superseded before this moment: those with a newer one that was there by then."""
-    settled = (stat for stat in store.list(PAGES_PREFIX) if stat.modified < moment)
-    kinds: dict[tuple[str, str], list[str]] = {}
-    for stat in settled:
-        project, _, name = stat.key.rpartition("/")
-        kinds.setdefault((project, name.partition("-")[2]), []).append(stat.key)
-    for keys in kinds.values():
-        for key in sorted(keys)[:-1]:
-            store.delete(key)
-
-
-def _older(store: ObjectStore, prefix: str, moment: datetime) -> list[Stat]:
-    return [stat for stat in store.list(prefix) if stat.modified < moment]
+        folded = rebuild(store, renderer, from_zero=True).snapshot
+        return adopt(store, folded, now=now, new_id=new_id, see=see)

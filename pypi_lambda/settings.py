@@ -5,6 +5,7 @@ A setting is a promise; what nobody needs to turn is a constant beside its use.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,8 +18,11 @@ BAKED = os.path.join(
     os.path.dirname(__file__), "baked_settings.json"
 )  # written by `setup.py ldist`, absent from the sources
 
+FORMATS = ("text", "json")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_MAX_STALENESS_SECONDS = 86_400.0
+MAX_RETENTION_DAYS = 36_500
+MAX_MIN_AGE_DAYS = 36_500.0  # a hundred years: nothing will do, and no calculation with it overflows
 
 
 @value
@@ -31,20 +35,41 @@ class Settings:
         repo_base_prefix: the folder in the bucket below which everything lies, or "".
         upstream_index_url: ends in `/`, or "" for the public index, whose URL is slow to look up; may carry
             credentials, so it is kept out of `repr`.
+        upstream_private_hosts: `host` or `host:port`, in lower case, that the upstream may name although their
+            addresses are private.
+        upstream_min_age_days: files of the upstream that are younger are held back; 0 for none.
+        upstream_min_age_exempt: patterns of the projects of which none is.
+        upstream_allow: patterns of the only projects that may come from the upstream; none for all.
+        upstream_deny: patterns of those that may not.
+        upstream_ask_unknown: whether the upstream is asked for names that its list does not have.
         logging_level: a level's name.
+        logging_format: `text` or `json`, of a server's log; on Lambda the function's configuration says.
+        metrics: whether the function writes a line of metrics for each invocation.
         api_gateway_base_path: "" or `/path` without a slash at its end.
         hash_dist_info_metadata: whether `dist-info-metadata` carries the digest too.
         max_staleness_seconds: for how long an answer may rest on what was read before; 0 is strict.
+        mirror_retention_days: mirrored files that nobody used for so long are deleted; 0 for never.
+        removed_retention_days: for how long the bytes of removed private files are kept; 0 for ever.
     """
 
     bucket: str
     bucket_region: str = ""
     repo_base_prefix: str = ""
     upstream_index_url: str = field(default="", repr=False)
+    upstream_private_hosts: frozenset[str] = frozenset()
+    upstream_min_age_days: float = 0.0
+    upstream_min_age_exempt: tuple[str, ...] = ()
+    upstream_allow: tuple[str, ...] = ()
+    upstream_deny: tuple[str, ...] = ()
+    upstream_ask_unknown: bool = False
     logging_level: str = "INFO"
+    logging_format: str = "text"
+    metrics: bool = True
     api_gateway_base_path: str = ""
     hash_dist_info_metadata: bool = False
     max_staleness_seconds: float = 0.0
+    mirror_retention_days: int = 0
+    removed_retention_days: int = 30
 
 
 def load_environ(environ: Mapping[str, str], baked: str | os.PathLike[str] = BAKED) -> Mapping[str, str]:
@@ -136,10 +161,32 @@ def _index_url(name: str, text: str) -> str:
     return text.rstrip("/") + "/"
 
 
+def _hosts(name: str, text: str) -> frozenset[str]:
+    hosts = frozenset(text.lower().replace(",", " ").split())
+    if not all(re.fullmatch(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", host) for host in hosts):
+        raise InvalidValue(name, text, "hosts as 'name', 'name:port' or '[address]:port', separated by commas")
+    return hosts
+
+
+def _patterns(name: str, text: str) -> tuple[str, ...]:
+    from indexer.patterns import ACCEPTED, parse_patterns
+
+    patterns = parse_patterns(text.replace(",", " ").split(), field=name)
+    if not patterns:  # commas alone: none would mean all, of those that are allowed
+        raise InvalidValue(name, text, ACCEPTED)
+    return patterns
+
+
 def _level(name: str, text: str) -> str:
     if text.upper() not in LEVELS:
         raise InvalidValue(name, text, f"one of {', '.join(LEVELS)}")
     return text.upper()
+
+
+def _format(name: str, text: str) -> str:
+    if text.lower() not in FORMATS:
+        raise InvalidValue(name, text, f"one of {', '.join(FORMATS)}")
+    return text.lower()
 
 
 def _base_path(name: str, text: str) -> str:
@@ -157,13 +204,27 @@ def _flag(name: str, text: str) -> bool:
 
 
 def _seconds(name: str, text: str) -> float:
+    return _number(name, text, "seconds", MAX_MAX_STALENESS_SECONDS)
+
+
+def _days(name: str, text: str) -> float:
+    return _number(name, text, "days", MAX_MIN_AGE_DAYS)
+
+
+def _whole_days(name: str, text: str) -> int:
+    if not text.isdecimal() or int(text[:9]) > MAX_RETENTION_DAYS:
+        raise InvalidValue(name, text, f"a whole number of days from 0 to {MAX_RETENTION_DAYS:,}")
+    return int(text)
+
+
+def _number(name: str, text: str, unit: str, most: float) -> float:
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= MAX_MAX_STALENESS_SECONDS:
-        raise InvalidValue(name, text, f"a number of seconds from 0 to {MAX_MAX_STALENESS_SECONDS:,.0f}")
-    return seconds
+        number = -1.0
+    if not 0 <= number <= most:
+        raise InvalidValue(name, text, f"a number of {unit} from 0 to {most:,.0f}")
+    return number
 
 
 # A setting's name in lower case is its attribute's.
@@ -172,8 +233,18 @@ SETTINGS: Mapping[str, Callable[[str, str], object]] = {
     "BUCKET_REGION": _region,
     "REPO_BASE_PREFIX": _prefix,
     "UPSTREAM_INDEX_URL": _index_url,
+    "UPSTREAM_PRIVATE_HOSTS": _hosts,
+    "UPSTREAM_MIN_AGE_DAYS": _days,
+    "UPSTREAM_MIN_AGE_EXEMPT": _patterns,
+    "UPSTREAM_ALLOW": _patterns,
+    "UPSTREAM_DENY": _patterns,
+    "UPSTREAM_ASK_UNKNOWN": _flag,
     "LOGGING_LEVEL": _level,
+    "LOGGING_FORMAT": _format,
+    "METRICS": _flag,
     "API_GATEWAY_BASE_PATH": _base_path,
     "HASH_DIST_INFO_METADATA": _flag,
     "MAX_STALENESS_SECONDS": _seconds,
+    "MIRROR_RETENTION_DAYS": _whole_days,
+    "REMOVED_RETENTION_DAYS": _whole_days,
 }

@@ -15,7 +15,8 @@ from indexer.folder import FolderStore
 from indexer.log import Head
 from indexer.master import encode_names, names_digest, names_key, put_master
 from indexer.names import ProjectName
-from indexer.root import put_root, root_key
+from indexer.root import put_root, repair_root, root_key
+from indexer.simple import RENDERER_VERSION
 from indexer.snapshot import ProjectTable, Snapshot, advance, empty_snapshot
 from indexer.store import ObjectStore
 from tests.builders import added, chain, contents, names
@@ -108,4 +109,29 @@ def test_key_tells_listings_apart(changes: list[FileAdded | UpstreamRefreshed], 
 def test_key() -> None:
     """A listing lies under the number of the event that gave it its names."""
     snapshot = Snapshot(head=Head(seq=9, digest=""), renderer="1h", index_seq=7, projects=ProjectTable())
-    assert root_key(snapshot, "html") == "index/00000000000000000007-1.html.gz"
+    assert root_key(snapshot, "html") == f"index/00000000000000000007-{RENDERER_VERSION}.html.gz"
+    tag = Short().names_tag
+    assert root_key(snapshot, "html", Short()) == f"index/00000000000000000007-{RENDERER_VERSION}-{tag}.html.gz"
+
+
+class Short:
+    """A selection of the upstream's names: those of at most three letters."""
+
+    names_tag = "short"
+
+    def lists(self, name: ProjectName) -> bool:
+        return len(name) <= 3
+
+
+def test_a_selection(store: FolderStore) -> None:
+    """Of the upstream's names those are listed that were selected, and all that are private; under a key of its own."""
+    put_master(store, CONTENT)
+    snapshot = snapshot_of(REFRESHED, added("our-app"))
+    key = put_root(store, snapshot, "json", Short())
+    page = IndexPage.from_json_data(orjson.loads(gzip.decompress(store.get(key).body)))
+    assert page.projects == ["a", "a-b", "our-app", "six"]
+    assert listed(store, snapshot) == ["a", "a-b", "numpy", "our-app", "our-secret", "six"]
+    before = store.get(key).body
+    store.put(key, b"damaged")
+    repair_root(store, snapshot, Short())
+    assert store.get(key).body == before

@@ -16,10 +16,14 @@ BUCKET = {"BUCKET": "a-bucket"}
 A_BUCKET = "a bucket as 'name' or 's3://name', or a folder as 'file:///folder'"
 A_PREFIX = "folders separated by '/', none of which is empty or begins with '.'"
 AN_INDEX = "an http:// or https:// URL without query or fragment, its credentials percent-encoded"
+HOSTS = "hosts as 'name', 'name:port' or '[address]:port', separated by commas"
 A_LEVEL = "one of DEBUG, INFO, WARNING, ERROR, CRITICAL"
 A_PATH = "a path such as '/pypi', not percent-encoded, without '?', '#' or '..'"
 A_FLAG = "one of 0, false, no, off, 1, true, yes, on"
 SECONDS = "a number of seconds from 0 to 86,400"
+WHOLE_DAYS = "a whole number of days from 0 to 36,500"
+DAYS = "a number of days from 0 to 36,500"
+A_PATTERN = "a normalised project name, in which '*' stands for any run of characters, such as 'acme-*'"
 A_REGION = "the name of an AWS region, such as 'eu-west-1'"
 
 INVALID = [
@@ -44,6 +48,20 @@ INVALID = [
     ("UPSTREAM_INDEX_URL", "user:secret@upstream.example/simple", "upstream.example/simple", AN_INDEX),
     ("UPSTREAM_INDEX_URL", "https://user:secret@", "https://", AN_INDEX),
     ("UPSTREAM_INDEX_URL", "https://user:sec/ret@upstream.example/", "https://upstream.example/", AN_INDEX),
+    ("UPSTREAM_PRIVATE_HOSTS", "https://files.example", "https://files.example", HOSTS),
+    ("UPSTREAM_PRIVATE_HOSTS", "files.example:https", "files.example:https", HOSTS),
+    ("UPSTREAM_PRIVATE_HOSTS", "10.0.0.0/8", "10.0.0.0/8", HOSTS),
+    ("UPSTREAM_PRIVATE_HOSTS", "*", "*", HOSTS),
+    ("UPSTREAM_MIN_AGE_DAYS", "a week", "a week", DAYS),
+    ("UPSTREAM_MIN_AGE_DAYS", "-1", "-1", DAYS),
+    ("UPSTREAM_MIN_AGE_DAYS", "nan", "nan", DAYS),
+    ("UPSTREAM_MIN_AGE_DAYS", "36501", "36501", DAYS),
+    ("UPSTREAM_MIN_AGE_EXEMPT", "acme-*, ../x", "../x", A_PATTERN),
+    ("UPSTREAM_ALLOW", "requests, -x", "-x", A_PATTERN),
+    ("UPSTREAM_ALLOW", ", ,", ", ,", A_PATTERN),
+    ("UPSTREAM_ALLOW", "[ab]*", "[ab]*", A_PATTERN),
+    ("UPSTREAM_DENY", "evil?", "evil?", A_PATTERN),
+    ("UPSTREAM_ASK_UNKNOWN", "perhaps", "perhaps", A_FLAG),
     ("LOGGING_LEVEL", "LOUD", "LOUD", A_LEVEL),
     ("LOGGING_LEVEL", "10", "10", A_LEVEL),
     ("API_GATEWAY_BASE_PATH", "/a?b", "/a?b", A_PATH),
@@ -57,6 +75,11 @@ INVALID = [
     ("MAX_STALENESS_SECONDS", "nan", "nan", SECONDS),
     ("MAX_STALENESS_SECONDS", "inf", "inf", SECONDS),
     ("MAX_STALENESS_SECONDS", "86401", "86401", SECONDS),
+    ("MIRROR_RETENTION_DAYS", "-1", "-1", WHOLE_DAYS),
+    ("MIRROR_RETENTION_DAYS", "1.5", "1.5", WHOLE_DAYS),
+    ("REMOVED_RETENTION_DAYS", "ever", "ever", WHOLE_DAYS),
+    ("REMOVED_RETENTION_DAYS", "36501", "36501", WHOLE_DAYS),
+    ("REMOVED_RETENTION_DAYS", "9" * 150, "9" * 150, WHOLE_DAYS),
 ]
 
 VALID: list[tuple[str, str, object]] = [
@@ -67,6 +90,12 @@ VALID: list[tuple[str, str, object]] = [
     ("REPO_BASE_PREFIX", "/a/b/", "a/b"),
     ("UPSTREAM_INDEX_URL", "https://upstream.example", "https://upstream.example/"),
     ("UPSTREAM_INDEX_URL", "http://u:p%40@127.0.0.1:8080/simple/", "http://u:p%40@127.0.0.1:8080/simple/"),
+    ("UPSTREAM_PRIVATE_HOSTS", "Files.Example, 10.0.0.1:81\n[::1]:80", {"files.example", "10.0.0.1:81", "[::1]:80"}),
+    ("UPSTREAM_MIN_AGE_DAYS", "0.5", 0.5),
+    ("UPSTREAM_MIN_AGE_EXEMPT", "acme-*", ("acme-*",)),
+    ("UPSTREAM_ALLOW", "Zope.Interface, numpy\n\tscipy,,numpy", ("numpy", "scipy", "zope-interface")),
+    ("UPSTREAM_DENY", "*-nightly **", ("*", "*-nightly")),
+    ("UPSTREAM_ASK_UNKNOWN", "1", True),
     ("LOGGING_LEVEL", "debug", "DEBUG"),
     ("API_GATEWAY_BASE_PATH", "pypi/", "/pypi"),
     ("API_GATEWAY_BASE_PATH", "/", ""),
@@ -74,6 +103,10 @@ VALID: list[tuple[str, str, object]] = [
     ("HASH_DIST_INFO_METADATA", "False", False),
     ("MAX_STALENESS_SECONDS", "0", 0.0),
     ("MAX_STALENESS_SECONDS", "2.5", 2.5),
+    ("MIRROR_RETENTION_DAYS", "0", 0),
+    ("MIRROR_RETENTION_DAYS", "90", 90),
+    ("REMOVED_RETENTION_DAYS", "0", 0),
+    ("REMOVED_RETENTION_DAYS", "36500", 36_500),
 ]
 
 
@@ -98,6 +131,11 @@ def test_defaults() -> None:
         bucket_region="",
         repo_base_prefix="",
         upstream_index_url="",
+        upstream_min_age_days=0.0,
+        upstream_min_age_exempt=(),
+        upstream_allow=(),
+        upstream_deny=(),
+        upstream_ask_unknown=False,
         logging_level="INFO",
         api_gateway_base_path="",
         hash_dist_info_metadata=False,

@@ -1,0 +1,50 @@
+"""`serverless-pypi why`: what may enter, and what keeps it out."""
+
+import click
+
+from pypi_lambda.cli.place import Place, Result, at_place
+
+
+@click.command()
+@click.argument("project")
+@click.argument("filename", required=False)
+@at_place
+def why(place: Place, project: str, filename: str | None) -> None:
+    """Say whether PROJECT, or its file FILENAME, may enter, and which rule says so.
+
+    Exits with 1 where it may not.
+    """
+    done = place.run("why", {"project": project, "filename": filename})
+    place.show(done, *lines_of(done))
+    offered = done["file"]["delivered"] if "file" in done else done["standing"] in ("private", "upstream")
+    if not offered:
+        raise SystemExit(1)
+
+
+def lines_of(done: Result) -> list[str]:
+    """Return the command's result as a person reads it."""
+    lines = [f"{done['project']} is {done['standing']}: {done['because']}"]
+    if done.get("statusReason") or done.get("status", "active") != "active":
+        lines.append(f"its status is {done['status']}" + (f": {done['statusReason']}" if done["statusReason"] else ""))
+    if done.get("upstreamFault"):
+        lines.append(done["upstreamFault"])
+    if done.get("minAgeExempt"):
+        lines.append(f"files of any age may enter: {done['minAgeExempt']!r} of UPSTREAM_MIN_AGE_EXEMPT covers it")
+    if "file" in done:
+        return [*lines, *_file_lines(done["file"])]
+    held = done.get("heldBack", [])
+    if held:
+        days = f"{done['minAgeDays']:g}"
+        lines.append(
+            f"{len(held)} of {done['files']} files are younger than {days} days (UPSTREAM_MIN_AGE_DAYS), or may be:"
+        )
+    return [*lines, *(f"  {each['filename']}  until {each['until'] or 'its upload time is known'}" for each in held)]
+
+
+def _file_lines(file: Result) -> list[str]:
+    offered = "is delivered" if file["delivered"] else "is not delivered"
+    facts = {"uploaded": file["uploadTime"], "sha256": file["sha256"], "stored": "yes" if file["stored"] else "no"}
+    return [
+        f"{file['filename']} {offered}: {file['because']}",
+        *(f"  {fact}: {content}" for fact, content in facts.items() if content is not None),
+    ]
