@@ -1,27 +1,39 @@
-"""Who may do what: users' records, and Basic credentials checked against them.
+"""Who may do what: users' records, and Basic credentials checked against them: passwords here, tokens in
+`pypi_lambda.tokens`, which is imported when one is shown.
 
 A record lies under the sha256 of its username and holds a role and a password hash, as serverless-pypi 0.0.6 had it. It
 is read on every request, so a removed user is out at once; what makes that cheap is that a verified password is
-remembered, only as a keyed digest over username, password and record: a changed record no longer matches it.
+remembered, only as a keyed digest over username, password and record, with the role: a changed record no longer matches
+it.
 
 passlib makes the hashes; verifying one is a line of the standard library, while importing passlib would take 50 ms of a
 cold start.
 """
 
 import json
+import logging
 import os
 import re
+import time
 from binascii import a2b_base64
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from hashlib import blake2b, pbkdf2_hmac, sha256
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from indexer.errors import CorruptObject
 from indexer.json_bytes import encode_json
+from indexer.names import ProjectName
+from indexer.patterns import matches_any
 from indexer.store import Stored
-from indexer.value import value
-from pypi_lambda.http import Unauthorized
+from indexer.value import field, value
+from pypi_lambda.http import Unauthorized, parse_basic
+
+if TYPE_CHECKING:
+    from pypi_lambda.throttle import Throttle
+    from pypi_lambda.tokens import Token, TokenChecker
 
 # OWASP Password Storage Cheat Sheet (2023 and later): 210,000 iterations for PBKDF2-HMAC-SHA512.
 PASSWORD_ROUNDS = 210_000
@@ -30,6 +42,8 @@ MAX_REMEMBERED = (
 )
 MAX_RECORD_BYTES = 65_536  # 64 KiB: a record is about 200 bytes
 REFUSED = "the username or the password is wrong"
+TOKEN_PREFIX = "spypi_"  # noqa: S105 - what scanners look for; no secret
+TOKEN_USERNAME = "__token__"  # noqa: S105 - whose password is a token, as clients have it; the name of no user
 
 # What an unknown user's password is checked against, so that it takes as long as a known one's. No password matches it.
 _NOBODY = f"$pbkdf2-sha512${PASSWORD_ROUNDS}${'.' * 22}${'.' * 86}"
@@ -39,22 +53,52 @@ _HASH = re.compile(
 )
 
 Pbkdf2 = Callable[[str, bytes, bytes, int], bytes]
+Rights = tuple[bool, tuple[str, ...]]  # the user may upload; to which projects
+
+logger = logging.getLogger(__name__)
 
 
 @value
 class UserRecord:
-    """What is stored of a user: the password's hash in passlib's format, and whether uploading is allowed."""
+    """What is stored of a user.
+
+    Attributes:
+        hash: of the password, in passlib's format.
+        upload: whether uploading is allowed.
+        projects: patterns of the names under which the user may upload; empty for all.
+        username: for lists; empty in records of serverless-pypi 0.0.6.
+        id: random; given when a user is added and kept when one is changed. Tokens name it, so a user who is added
+            again under an old name revives none. Empty in records that no token was made for and that are older.
+    """
 
     hash: str
     upload: bool
+    projects: tuple[str, ...] = ()
+    username: str = ""
+    id: str = ""
 
 
 @value
 class User:
-    """Somebody who proved to be this user."""
+    """Somebody who proved to be this user.
+
+    Attributes:
+        upload: whether uploading is allowed.
+        projects: patterns of the names under which the user may upload; empty for all.
+        token: the id of the token that was shown; empty for a password.
+        token_projects: what the token limits uploads to besides; empty for nothing.
+    """
 
     username: str
     upload: bool
+    projects: tuple[str, ...] = ()
+    token: str = ""
+    token_projects: tuple[str, ...] = ()
+
+    def may_publish(self, project: ProjectName) -> bool:
+        """Tell whether the user, and the token if one was shown, may upload files of this project."""
+        limits = (self.projects, self.token_projects)
+        return self.upload and all(not patterns or matches_any(project, patterns) for patterns in limits)
 
 
 def user_key(username: str) -> str:
@@ -64,17 +108,27 @@ def user_key(username: str) -> str:
 
 def encode_user(record: UserRecord) -> bytes:
     """Return the record's bytes."""
-    return encode_json({"hash": record.hash, "upload": record.upload})
+    optional = {"projects": list(record.projects), "username": record.username, "id": record.id}
+    given = {name: member for name, member in optional.items() if member}
+    return encode_json({"hash": record.hash, "upload": record.upload, **given})
 
 
 def decode_user(key: str, body: bytes) -> UserRecord:
     """Return the record; CorruptObject when the bytes are none."""
     try:
         document = json.loads(body)  # the runtime client has it loaded; orjson takes 5 ms of the first request
-        hash_, upload = document["hash"], document.get("upload", False)
-        if not isinstance(hash_, str) or not isinstance(upload, bool):
-            raise TypeError("hash is text, upload is a flag")
-        return UserRecord(hash=hash_, upload=upload)
+        projects = document.get("projects", [])
+        record = UserRecord(
+            hash=document["hash"],
+            upload=document.get("upload", False),
+            projects=tuple(projects),
+            username=document.get("username", ""),
+            id=document.get("id", ""),
+        )
+        texts = (record.hash, record.username, record.id, *record.projects)
+        if type(projects) is not list or type(record.upload) is not bool or {type(text) for text in texts} != {str}:
+            raise TypeError("upload is a flag, projects a list, the others are texts")
+        return record
     except (ValueError, TypeError, LookupError, AttributeError) as fault:
         # The fault's text could quote the hash.
         raise CorruptObject(key, f"no readable user record ({type(fault).__name__})") from None
@@ -88,45 +142,145 @@ def hash_password(password: str) -> str:
     return hashed
 
 
+@value
+class Claim:
+    """What a request says of whose it is; nothing of it is proved.
+
+    Attributes:
+        token: what was shown as password, where that is a token.
+    """
+
+    username: str
+    password: str = field(repr=False)
+    token: "Token | None" = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What is to be read to check it."""
+        return (user_key(self.username),) if self.token is None else self.token.keys
+
+
+def read_claim(authorization: str | None) -> Claim:
+    """Return what an Authorization header claims.
+
+    A token may be the password of `__token__` or of its owner, or the username without a password.
+
+    Raises:
+        Unauthorized: there is none, or it is not Basic.
+    """
+    credentials = parse_basic(authorization)
+    if credentials is None:
+        raise Unauthorized()
+    username, password = credentials
+    if not password and username.startswith(TOKEN_PREFIX):
+        username, password = TOKEN_USERNAME, username
+    if not password.startswith(TOKEN_PREFIX):
+        return Claim(username=username, password=password)
+    from pypi_lambda.tokens import parse_token
+
+    return Claim(username=username, password=password, token=parse_token(password))
+
+
 class Authenticator:
     """Checks credentials and remembers, for one process, which were right.
 
     Args:
         pbkdf2: derives a key from the name of a hash, a password, a salt and a number of rounds.
+        clock: monotonic seconds, for the throttle.
+        make_token_checker: called when a token is shown; without, none is taken.
     """
 
-    def __init__(self, *, pbkdf2: Pbkdf2 = pbkdf2_hmac) -> None:
+    def __init__(
+        self,
+        *,
+        pbkdf2: Pbkdf2 = pbkdf2_hmac,
+        clock: Callable[[], float] = time.monotonic,
+        make_token_checker: "Callable[[], TokenChecker] | None" = None,
+    ) -> None:
         self._pbkdf2 = pbkdf2
+        self._clock = clock
+        self._make_token_checker = make_token_checker
         self._secret = os.urandom(32)
-        self._verified: OrderedDict[bytes, None] = OrderedDict()
+        self._verified: OrderedDict[bytes, Rights] = OrderedDict()
         self._lock = Lock()
 
-    def check(self, username: str, password: str, stored: Stored | None) -> User:
+    def check_claim(self, claim: Claim, records: Sequence[Stored | None], *, client: str) -> User:
         """Return the user.
 
         Args:
+            records: what lies under the claim's `keys`.
+            client: the address, or "" where it is not known.
+
+        Raises:
+            Unauthorized: it is wrong; nothing tells what about it.
+            TooManyRequests: too much was wrong lately.
+        """
+        if claim.token is None:
+            return self.check(claim.username, claim.password, records[0], client=client)
+        return self._check_token(claim.token, claim.username, records, client)
+
+    def check(self, username: str, password: str, stored: Stored | None, *, client: str = "") -> User:
+        """Return the user whose password it is.
+
+        Args:
             stored: the record under `user_key(username)`, or None when there is none.
+            client: the address, or "" where it is not known.
 
         Raises:
             Unauthorized: unknown user or wrong password; nothing, not even the time it takes, tells which.
+            TooManyRequests: too much was wrong lately; the password was not looked at.
         """
-        key = user_key(username)
-        if stored is None:
-            self._verify(key, password, _NOBODY)
-            raise Unauthorized(REFUSED)
-        record = decode_user(key, stored.body)
-        token = self._digest(username, password, stored.body)
-        if not self._remembers(token):
-            if not self._verify(key, password, record.hash):
-                raise Unauthorized(REFUSED)
-            self._remember(token)
-        return User(username=username, upload=record.upload)
+        digest = self._digest(username, password, stored.body if stored else b"")
+        rights = self._find_remembered(digest)
+        begun = self._throttle.begin(username, client, is_remembered=rights is not None)
+        if rights is None:
+            rights = self._verify_record(username, password, stored)
+            self._remember(digest, rights)
+        if begun:
+            self._throttle.succeed(username, client, begun)
+        upload, projects = rights
+        return User(username=username, upload=upload, projects=projects)
+
+    def _check_token(self, token: "Token", username: str, records: Sequence[Stored | None], client: str) -> User:
+        from pypi_lambda.tokens import TokenRefused
+
+        try:
+            if self._token_checker is None:
+                raise TokenRefused(f"token {token.id}: none is taken here")
+            # No throttle before it: this is quick, cannot be guessed, and must not suffer from what others try.
+            return self._token_checker.check(token, username, records)
+        except TokenRefused as refusal:
+            # Counted by token, not by the user that it names: anybody can write a name into one.
+            self._throttle.begin(token.id, client, is_remembered=True)
+            logger.warning("%s", refusal)
+            raise Unauthorized(REFUSED) from None
+
+    @cached_property
+    def _throttle(self) -> "Throttle":
+        from pypi_lambda.throttle import Throttle
+
+        return Throttle(clock=self._clock)
+
+    @cached_property
+    def _token_checker(self) -> "TokenChecker | None":
+        return None if self._make_token_checker is None else self._make_token_checker()
 
     @property
     def remembered(self) -> frozenset[bytes]:
         """All that is known of credentials that were right: keyed digests."""
         with self._lock:
             return frozenset(self._verified)
+
+    def _verify_record(self, username: str, password: str, stored: Stored | None) -> Rights:
+        key = user_key(username)
+        if stored is None:
+            if username != TOKEN_USERNAME:  # then it is a damaged token, and there is nobody to hide
+                self._verify(key, password, _NOBODY)
+            raise Unauthorized(REFUSED)
+        record = decode_user(key, stored.body)
+        if not self._verify(key, password, record.hash):
+            raise Unauthorized(REFUSED)
+        return record.upload, record.projects
 
     def _verify(self, key: str, password: str, hash_: str) -> bool:
         from hmac import compare_digest
@@ -143,16 +297,16 @@ class Authenticator:
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return blake2b(framed, key=self._secret, digest_size=32).digest()
 
-    def _remembers(self, token: bytes) -> bool:
+    def _find_remembered(self, digest: bytes) -> Rights | None:
         with self._lock:
-            if token not in self._verified:
-                return False
-            self._verified.move_to_end(token)
-            return True
+            rights = self._verified.get(digest)
+            if rights is not None:
+                self._verified.move_to_end(digest)
+            return rights
 
-    def _remember(self, token: bytes) -> None:
+    def _remember(self, digest: bytes, rights: Rights) -> None:
         with self._lock:
-            self._verified[token] = None
+            self._verified[digest] = rights
             if len(self._verified) > MAX_REMEMBERED:
                 self._verified.popitem(last=False)
 

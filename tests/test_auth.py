@@ -2,8 +2,12 @@
 
 import hashlib
 import pickle
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import given
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 from passlib.hash import pbkdf2_sha512
 
 from indexer.errors import CorruptObject
+from indexer.folder import FolderStore
 from indexer.store import Stored
 from pypi_lambda.auth import (
     MAX_REMEMBERED,
@@ -21,14 +26,21 @@ from pypi_lambda.auth import (
     decode_user,
     encode_user,
     hash_password,
+    read_claim,
     user_key,
 )
-from pypi_lambda.http import Unauthorized
+from pypi_lambda.http import TooManyRequests, Unauthorized
+from pypi_lambda.throttle import PAIR
+from pypi_lambda.tokens import TokenChecker, TokenRecord, encode_token, make_token
 from tests.apps import Site, running_site
+from tests.builders import AT, NOW, basic
+from tests.mirrors import PATIENCE_SECONDS
 
 USERNAME = "jürgen"
 PASSWORD = "a pässword"
 KEY = user_key(USERNAME)
+CLIENT = "192.0.2.1"
+texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 # Made by passlib 1.7.4 as serverless-pypi 0.0.6 does it: `pbkdf2_sha512.hash("old password")`, its default rounds.
 OLD_RECORD = (
@@ -136,6 +148,22 @@ class TestSameness:
             answers = [site.get("/simple/", user=user) for user in (("uploader", "wrong"), ("nobody", "wrong"))]
         assert answers[0] == answers[1]
 
+    def test_when_too_much_was_wrong(self) -> None:
+        """Past the limit, too: neither costs the slow hash, and both are refused alike."""
+        pbkdf2 = CountingPbkdf2()
+        authenticator = Authenticator(pbkdf2=pbkdf2, clock=lambda: 0.0)
+        answers = []
+        for username, record in (("known", stored(quick_record())), ("unknown", None)):
+            for _ in range(PAIR.burst):
+                with pytest.raises(Unauthorized):
+                    authenticator.check(username, "wrong", record, client=CLIENT)
+            spent = pbkdf2.rounds
+            with pytest.raises(TooManyRequests) as refusal:
+                authenticator.check(username, "wrong", record, client=CLIENT)
+            answers.append(refusal.value.response())
+            assert pbkdf2.rounds == spent
+        assert answers[0] == answers[1]
+
     def test_again(self) -> None:
         """A refusal is never remembered: the second try costs what the first did."""
         pbkdf2 = CountingPbkdf2()
@@ -206,19 +234,164 @@ class TestMemory:
         assert quick.calls > before
 
 
+class TestThrottle:
+    """What is tried in vain; test_throttle.py has the limits."""
+
+    def test_the_right_password_among_many(self, quick: Quick) -> None:
+        """A password that was right before passes after any number of wrong ones, at no cost."""
+        authenticator = Authenticator(pbkdf2=quick, clock=lambda: 0.0)
+        record = stored(quick_record())
+        authenticator.check(USERNAME, PASSWORD, record, client=CLIENT)
+        refusals: list[type[Exception]] = []
+        for number in range(100):
+            try:
+                authenticator.check(USERNAME, f"wrong {number}", record, client=CLIENT)
+            except (Unauthorized, TooManyRequests) as refusal:
+                refusals.append(type(refusal))
+        assert refusals == [Unauthorized] * 10 + [TooManyRequests] * 90
+        before = quick.calls
+        assert authenticator.check(USERNAME, PASSWORD, record, client=CLIENT).username == USERNAME
+        assert quick.calls == before
+
+    def test_right_ones_use_nothing_up(self, quick: Quick) -> None:
+        """Any number of users may come from one address, however often."""
+        authenticator = Authenticator(pbkdf2=quick, clock=lambda: 0.0)
+        record = stored(quick_record())
+        for number in range(300):
+            for _ in range(2):
+                authenticator.check(f"user {number}", PASSWORD, record, client=CLIENT)
+        with pytest.raises(Unauthorized):
+            authenticator.check(USERNAME, "wrong", record, client=CLIENT)
+
+    def test_damaged_tokens(self, quick: Quick) -> None:
+        """What `__token__` shows and is no token costs no slow hash, and is counted."""
+        authenticator = Authenticator(pbkdf2=quick, clock=lambda: 0.0)
+        claim = read_claim(basic("__token__", "spypi_damaged"))
+        for refusal in [Unauthorized] * 10 + [TooManyRequests]:
+            with pytest.raises(refusal):
+                authenticator.check_claim(claim, [None], client=CLIENT)
+        assert quick.calls == 0
+
+    def test_many_at_once(self) -> None:
+        """Of many tries at the same time no more are looked at than of as many one after another."""
+        with ThreadPoolExecutor(30) as threads:
+            gate = Barrier(PAIR.burst, timeout=PATIENCE_SECONDS)
+
+            def wait(name: str, password: bytes, salt: bytes, rounds: int) -> bytes:
+                if rounds != 1:
+                    gate.wait()  # so that none has failed while others begin
+                return b""
+
+            authenticator = Authenticator(pbkdf2=wait, clock=lambda: 0.0)
+            record = stored(quick_record())
+            tries = [threads.submit(authenticator.check, USERNAME, "x", record, client=CLIENT) for _ in range(30)]
+            found = Counter(type(one.exception(PATIENCE_SECONDS)) for one in tries)
+        assert found == {Unauthorized: 10, TooManyRequests: 20}
+
+
+class TestTokens:
+    """Tokens among the other credentials; test_tokens.py has what one is."""
+
+    TOKEN = make_token("ada", bytes(32))
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> FolderStore:
+        """A store with a user and a token."""
+        store = FolderStore(tmp_path)
+        record = UserRecord(hash=quick_record().hash, upload=True, id="ada 1")
+        store.put(user_key("ada"), encode_user(record))
+        token = TokenRecord(username="ada", user="ada 1", name="", upload=True, projects=(), created=AT, expires=None)
+        store.put(self.keys[1], encode_token(token))
+        return store
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return read_claim(basic("__token__", self.TOKEN)).keys
+
+    def test_no_slow_hash(self, store: FolderStore, quick: Quick) -> None:
+        """A token costs no slow hash, not even the first time, nor where it is wrong."""
+        assert self.check(store, quick).username == "ada"
+        store.delete(self.keys[1])
+        with pytest.raises(Unauthorized):
+            self.check(store, quick)
+        assert quick.calls == 0
+
+    def test_is_never_throttled(self, store: FolderStore, quick: Quick) -> None:
+        """A right token passes whatever else was wrong with its user and from its address."""
+        authenticator = self.make(store, quick)
+        for number in range(300):
+            with suppress(Unauthorized, TooManyRequests):
+                authenticator.check("ada", "wrong", None, client=f"192.0.2.{number % 250}")
+            with suppress(Unauthorized, TooManyRequests):
+                authenticator.check(f"user {number}", "wrong", None, client=CLIENT)
+        assert self.check(store, quick, authenticator).username == "ada"
+
+    def test_wrong_ones_are_counted(self, store: FolderStore, quick: Quick, caplog: pytest.LogCaptureFixture) -> None:
+        """A token that is wrong again and again is answered 429, and fills the log no more than that."""
+        store.delete(self.keys[1])
+        authenticator = self.make(store, quick)
+        for refusal in [Unauthorized] * 10 + [TooManyRequests] * 10:
+            with pytest.raises(refusal):
+                self.check(store, quick, authenticator)
+        shown = self.keys[1].removeprefix("tokens/")[:16]
+        assert caplog.messages == [f"token {shown}: unknown, or revoked"] * 10
+
+    def test_wrong_ones_do_not_lock_their_user_out(self, store: FolderStore, quick: Quick) -> None:
+        """Tokens that only claim to be somebody's leave that user's password its tries."""
+        authenticator = self.make(store, quick)
+        for number in range(200):
+            claim = read_claim(basic("__token__", make_token("ada", number.to_bytes(32, "big"))))
+            with suppress(Unauthorized, TooManyRequests):
+                authenticator.check_claim(claim, [store.find(key) for key in claim.keys], client=CLIENT)
+        user = store.find(user_key("ada"))
+        assert authenticator.check("ada", PASSWORD, user, client="192.0.2.77").username == "ada"
+
+    @given(texts, texts, st.integers(0, 120), st.booleans())
+    def test_anything_else(self, username: str, text: str, cut: int, is_username: bool) -> None:
+        """Whatever else is shown, cut out of a token or anything at all, is refused and breaks nothing."""
+        mangled = self.TOKEN[:cut] + text + self.TOKEN[cut + len(text) + 1 :]
+        shown = (mangled, "") if is_username else (username.replace(":", ""), mangled)
+        authenticator = Authenticator(pbkdf2=Quick(), clock=lambda: 0.0)
+
+        def log_in() -> User:
+            claim = read_claim(basic(*shown))
+            return authenticator.check_claim(claim, [None for _ in claim.keys], client=CLIENT)
+
+        with pytest.raises(Unauthorized):
+            log_in()
+
+    def make(self, store: FolderStore, quick: Quick) -> Authenticator:
+        checker = TokenChecker(store, now=lambda: NOW, run=lambda work: work())
+        return Authenticator(pbkdf2=quick, clock=lambda: 0.0, make_token_checker=lambda: checker)
+
+    def check(self, store: FolderStore, quick: Quick, authenticator: Authenticator | None = None) -> User:
+        claim = read_claim(basic("__token__", self.TOKEN))
+        records = [store.find(key) for key in claim.keys]
+        return (authenticator or self.make(store, quick)).check_claim(claim, records, client=CLIENT)
+
+
 class TestRecords:
-    @given(st.text(), st.booleans())
-    def test_round_trip(self, text: str, upload: bool) -> None:
+    @given(texts, st.booleans(), st.lists(texts), texts, texts)
+    def test_round_trip(self, text: str, upload: bool, projects: list[str], username: str, id: str) -> None:
         """A record comes back."""
-        record = UserRecord(hash=text.encode("utf-8", "replace").decode(), upload=upload)
+        record = UserRecord(hash=text, upload=upload, projects=tuple(projects), username=username, id=id)
         assert decode_user("users/x.json", encode_user(record)) == record
+
+    def test_of_before(self) -> None:
+        """A record of which nothing more is known is what it always was."""
+        assert encode_user(UserRecord(hash="h", upload=True)) == b'{"hash":"h","upload":true}'
 
     def test_of_serverless_pypi(self) -> None:
         """A record without a role is a reader's; other members are passed over."""
         assert decode_user("users/x.json", b'{"hash": "h", "more": 1}') == UserRecord(hash="h", upload=False)
 
     @pytest.mark.parametrize(
-        "body", [b"", b"null", b"[]", b'"hash"', b"{}", b'{"hash": null}', b'{"hash": "h", "upload": 1}', b"\xff"]
+        "body",
+        [
+            *(b"", b"null", b"[]", b'"hash"', b"{}", b'{"hash": null}', b'{"hash": "h", "upload": 1}', b"\xff"),
+            *(b'{"hash": "h", "projects": "acme-*"}', b'{"hash": "h", "projects": {"a": 1}}'),
+            *(b'{"hash": "h", "projects": [1]}', b'{"hash": "h", "username": null}', b'{"hash": "h", "id": 1}'),
+        ],
     )
     def test_others_are_refused(self, body: bytes) -> None:
         """Anything else is an error that names the key and quotes nothing."""

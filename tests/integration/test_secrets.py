@@ -60,11 +60,12 @@ def test_credentials_of_the_upstream(place: Place, logs: Path, clients: Clients)
         assert "demo-app" in server.log
     assert _traces(shown + server.output + server.log) == []
     folder = Path(place.environ["BUCKET"].removeprefix("file://"))
-    contents = {path: _unpacked(path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+    contents = {path: unpacked(path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
     assert {path for path, content in contents.items() if _traces(content.decode("latin-1"))} == set()
 
 
-def _unpacked(content: bytes) -> bytes:
+def unpacked(content: bytes) -> bytes:
+    """Return what an object holds, decompressed where it is compressed."""
     try:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error):
