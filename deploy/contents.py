@@ -32,6 +32,7 @@ LEFT_OUT = (
     # the command line and the server of a laptop
     "pypi_lambda/cli/*",
     "pypi_lambda/progress.py",
+    "pypi_lambda/sending.py",
     "pypi_lambda/server.py",
     "pypi_lambda/wsgi.py",
     # the backend for PyPy
@@ -59,6 +60,23 @@ LEFT_OUT = (
     "pydantic/v1/*",
     "pydantic/mypy.py",
     "pydantic/_hypothesis_plugin.py",
+    # colours for READMEs, which no style sheet here has; readme-renderer's Markdown, which wants them
+    "pygments/*",
+    "readme_renderer/markdown.py",
+    # of docutils, what writes anything but HTML, and languages other than English
+    "docutils/writers/latex*",
+    "docutils/writers/manpage.py",
+    "docutils/writers/odf*",
+    "docutils/writers/s5*",
+    "docutils/writers/xetex*",
+    "docutils/writers/pep*",
+    "docutils/writers/docutils_xml.py",
+    "docutils/writers/html4css1/*",
+    "docutils/languages/[a-df-z]*",
+    "docutils/parsers/rst/languages/[a-df-z]*",
+    "docutils/parsers/rst/include/*",
+    "docutils/parsers/recommonmark_wrapper.py",
+    "docutils/parsers/commonmark_wrapper.py",
     # Python in a browser
     "urllib3/contrib/emscripten/*",
     "charset_normalizer/cli/*",

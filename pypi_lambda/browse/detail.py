@@ -1,0 +1,105 @@
+"""`GET /project/{name}/` in a browser: a private project's versions, files and README."""
+
+from urllib.parse import quote
+
+from indexer.names import ProjectName, file_key
+from indexer.project import ACTIVE, WITHHELD_STATUS, File, Project
+from indexer.store import ObjectStore
+from pypi_lambda import __version__
+from pypi_lambda.auth import User
+from pypi_lambda.browse.layout import Markup, copyable, joined, page, text
+from pypi_lambda.browse.overview import index_of
+from pypi_lambda.browse.readme import render_description
+from pypi_lambda.browse.versions import latest_version, sorted_versions
+from pypi_lambda.http import NotFound, Request, Response
+from pypi_lambda.index import Index, View
+
+_UNITS = ("bytes", "KB", "MB", "GB")
+
+
+class Detail:
+    """The page of one project."""
+
+    def __init__(self, store: ObjectStore, index: Index) -> None:
+        self._store = store
+        self._index = index
+
+    def answer(self, request: Request, user: User, view: View, name: ProjectName) -> Response:
+        """Return the project's page.
+
+        Raises:
+            NotFound: there is no such private project.
+        """
+        if view.current.projects.find(name) is None:
+            raise NotFound(f"there is no private project {name!r}")
+        project = self._index.project(view, name)
+        files = [file for file in project.files.values() if not file.removed]
+        latest = latest_version(files)
+        content = [_head(project, latest), *_install(request, user, project, latest), _files(request, project, files)]
+        readme = self._readme(project, [file for file in files if file.version == latest])
+        if readme is not None:
+            content.append(Markup(f'<h2>Description</h2><div class="readme">{readme}</div>'))
+        return page(name, root=request.base_path, user=user.username, version=__version__, content=joined(content))
+
+    def _readme(self, project: Project, files: list[File]) -> Markup | None:
+        """Return the description that the latest version's wheel has; an sdist's metadata is not at hand."""
+        described = next((file for file in files if file.metadata_sha256 is not None), None)
+        if described is None:
+            return None
+        stored = self._store.find(file_key(project.name, described.filename) + ".metadata")
+        return None if stored is None else render_description(stored.body)
+
+
+def _head(project: Project, latest: str | None) -> Markup:
+    version = f' <span class="dim">{text(latest)}</span>' if latest else ""
+    if project.status == ACTIVE:
+        return Markup(f"<h1>{text(project.name)}{version}</h1>")
+    reason = f": {project.status_reason}" if project.status_reason else ""
+    kind = "mark bad" if project.status == WITHHELD_STATUS else "mark"
+    return Markup(
+        f'<h1>{text(project.name)}{version}</h1><p><span class="{kind}">{text(project.status + reason)}</span>'
+    )
+
+
+def _install(request: Request, user: User, project: Project, latest: str | None) -> list[Markup]:
+    if latest is None or project.status == WITHHELD_STATUS:
+        return []
+    index = index_of(request, user)
+    return [
+        copyable(f"pip install --index-url {index} {project.name}=={latest}"),
+        copyable(f"uv add --index {index} {project.name}=={latest}"),
+    ]
+
+
+def _files(request: Request, project: Project, files: list[File]) -> Markup:
+    rows = []
+    for version in sorted_versions(files):
+        of_version = sorted((file for file in files if file.version == version), key=lambda file: file.filename)
+        rows += [_row(request, project, file, version if number == 0 else "") for number, file in enumerate(of_version)]
+    head = "<tr><th>Version</th><th>File</th><th>Uploaded</th><th class=number>Size</th></tr>"
+    return joined([Markup(f'<h2>Files</h2><div class="scroll"><table>{head}'), *rows, Markup("</table></div>")])
+
+
+def _row(request: Request, project: Project, file: File, version: str) -> Markup:
+    name = text(file.filename)
+    if project.status != WITHHELD_STATUS:
+        link = f"{text(request.base_path)}/simple/{quote(project.name)}/{quote(file.filename)}"
+        name = Markup(f'<a href="{link}">{name}</a>')
+    mark = ""
+    if file.yanked is not None:
+        reason = f": {file.yanked}" if file.yanked else ""
+        mark = f' <span class="mark">{text(f"yanked{reason}")}</span>'
+    python = f'<br><span class="dim">Python {text(file.requires_python)}</span>' if file.requires_python else ""
+    return Markup(
+        f"<tr><td>{text(version)}</td><td>{name}{mark}{python}</td><td class=date>{text(file.upload_time[:10])}</td>"
+        f'<td class="number">{text(shown_size(file.size))}</td></tr>'
+    )
+
+
+def shown_size(size: int) -> str:
+    """Return a number of bytes for people."""
+    number = float(size)
+    unit = 0
+    while number >= 1_000 and unit < len(_UNITS) - 1:
+        number, unit = number / 1_000, unit + 1
+    return f"{number:,.0f} {_UNITS[unit]}" if unit == 0 or number >= 10 else f"{number:.1f} {_UNITS[unit]}"
