@@ -8,17 +8,17 @@ both events name the same object.
 import logging
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from itertools import groupby
 
 from indexer.distribution import Distribution, check_distribution
 from indexer.errors import AlreadyExists, InvalidValue, Missing
-from indexer.events import Event, FileAdded, find_publication, timestamp
+from indexer.events import Event, FileAdded, ProjectChange, find_publication, timestamp
 from indexer.log import Log
 from indexer.names import Filename, ProjectName, check_filename, file_key, is_normalized
+from indexer.project import CLOSED_STATUSES, Project, fold, is_withdrawn
 from indexer.reader import open_object
-from indexer.rebuild import get_project
 from indexer.snapshot import Snapshot
 from indexer.store import ObjectStore, Stat
+from indexer.survey import Folder, survey
 from indexer.value import value
 
 PROJECTS_PREFIX = "projects/"
@@ -41,7 +41,12 @@ class _Published(Exception):
 
 
 def adopt(
-    store: ObjectStore, snapshot: Snapshot, *, now: str, new_id: Callable[[], str]
+    store: ObjectStore,
+    snapshot: Snapshot,
+    *,
+    now: str,
+    new_id: Callable[[], str],
+    see: Callable[[Folder], None] = lambda folder: None,
 ) -> tuple[list[str], list[Refusal]]:
     """Publish the files that lie in the store and are not published; return their keys, and what was refused.
 
@@ -49,12 +54,13 @@ def adopt(
         snapshot: as it is stored; what the log has beyond it is looked at before anything is published.
         now: of the events.
         new_id: 128 random bits as hex.
+        see: called with every folder on the way.
     """
     adopted: list[str] = []
     refused: list[Refusal] = []
-    for stat in _unpublished(store, snapshot):
+    for project, stat in _unpublished(store, snapshot, see):
         try:
-            if _adopt_file(store, snapshot, stat.key, now=now, id=new_id()):
+            if _adopt_file(store, snapshot, project, stat.key, now=now, id=new_id()):
                 adopted.append(stat.key)
         except (InvalidValue, Missing) as fault:
             logger.warning("%s is not published: %s", stat.key, fault)
@@ -62,20 +68,31 @@ def adopt(
     return adopted, refused
 
 
-def _unpublished(store: ObjectStore, snapshot: Snapshot) -> Iterator[Stat]:
-    stats = (stat for stat in store.list(PROJECTS_PREFIX) if not stat.key.endswith(BESIDE_SUFFIXES))
-    for folder, found in groupby(stats, key=lambda stat: stat.key.rpartition("/")[0]):
-        name = folder.removeprefix(PROJECTS_PREFIX)
-        known = get_project(store, snapshot, ProjectName(name)).files if is_normalized(name) else {}
-        yield from (stat for stat in found if stat.key.rpartition("/")[2] not in known)
+def _unpublished(
+    store: ObjectStore, snapshot: Snapshot, see: Callable[[Folder], None]
+) -> Iterator[tuple[Project, Stat]]:
+    for folder in survey(store, snapshot):
+        see(folder)
+        published = {file_key(folder.project.name, filename) for filename in folder.project.files}
+        for stat in folder.stats:
+            if not stat.key.endswith(BESIDE_SUFFIXES) and stat.key not in published:
+                yield folder.project, stat
 
 
-def _adopt_file(store: ObjectStore, snapshot: Snapshot, key: str, *, now: str, id: str) -> bool:
+def _check_taken(project: Project, key: str, version: str) -> None:
+    if project.status in CLOSED_STATUSES:
+        raise InvalidValue("key", key, f"the project is {project.status} and takes no files")
+    if is_withdrawn(project, version):
+        raise InvalidValue("key", key, f"version {version} was removed; restore it, or use another version")
+
+
+def _adopt_file(store: ObjectStore, snapshot: Snapshot, known: Project, key: str, *, now: str, id: str) -> bool:
     project, filename = _parse_key(key)
     stat = store.stat(key)
     if stat is None:
         raise Missing(key)
     found = check_distribution(open_object(store, key, stat.size), filename, name=project)
+    _check_taken(known, key, found.version)
     digest = stored_sha256(store, key)
     if store.stat(key) != stat:  # whoever copies into a folder writes in pieces
         raise InvalidValue("key", key, "it changed while it was read; it is looked at again next time")
@@ -89,7 +106,17 @@ def _adopt_file(store: ObjectStore, snapshot: Snapshot, key: str, *, now: str, i
         requires_python=found.requires_python,
         metadata_sha256=put_metadata(store, project, filename, found),
     )
-    return _append(store, snapshot, change, now=now, id=id)
+    return _append(store, snapshot, known, change, now=now, id=id)
+
+
+def is_publishable(store: ObjectStore, stat: Stat) -> bool:
+    """Tell whether an object could be published: whether adopting it would not refuse it."""
+    try:
+        project, filename = _parse_key(stat.key)
+        check_distribution(open_object(store, stat.key, stat.size), filename, name=project)
+    except InvalidValue:
+        return False
+    return True
 
 
 def stored_sha256(store: ObjectStore, key: str) -> str:
@@ -113,17 +140,23 @@ def put_metadata(store: ObjectStore, project: ProjectName, filename: Filename, f
         return None
     key = file_key(project, filename) + ".metadata"
     try:
-        store.put_new(key, found.metadata)
+        store.put_new(key, found.metadata, immutable=True)
     except AlreadyExists:
         # It was made of the file that lies beside it, which has these bytes, or by a predecessor from an upload's form.
-        store.put(key, found.metadata)
+        store.put(key, found.metadata, immutable=True)
     return sha256(found.metadata).hexdigest()
 
 
-def _append(store: ObjectStore, snapshot: Snapshot, change: FileAdded, *, now: str, id: str) -> bool:
+def _append(store: ObjectStore, snapshot: Snapshot, known: Project, change: FileAdded, *, now: str, id: str) -> bool:
+    key = file_key(change.project, change.filename)
+
     def step(event: Event) -> None:
+        nonlocal known
         if find_publication(event, change) is not None:
             raise _Published
+        if isinstance(event.change, ProjectChange) and event.change.project == change.project:
+            known = fold(known, [event])
+            _check_taken(known, key, change.version)
 
     try:
         Log(store).append(snapshot.head, change, by="reindex", at=now, id=id, step=step)

@@ -49,6 +49,29 @@ class Log:
         stored = _find(self._store, key)
         return None if stored is None else _continued(head, key, stored)
 
+    def get_event(self, seq: int) -> Event:
+        """Return the event with this number, whatever the one before it says.
+
+        Raises:
+            CorruptObject: it is missing, or none.
+        """
+        key = log_key(seq)
+        stored = _find(self._store, key)
+        if stored is None:
+            raise CorruptObject(key, "the event is missing")
+        event = decode_event(key, stored.body)
+        if event.seq != seq:
+            raise CorruptObject(key, f"the event says it is number {event.seq}")
+        return event
+
+    def read_between(self, after: int, last: int) -> Iterator[Event]:
+        """Yield the events after number `after` up to number `last`, both of which there are, in order.
+
+        Raises:
+            CorruptObject: one is unreadable, missing, or does not continue the one before.
+        """
+        yield from self._read_up_to(last, head_of(self.get_event(after)) if after else ORIGIN)
+
     def read_after(self, head: Head) -> Iterator[Event]:
         """Yield the events after `head`, in order, to the end.
 
@@ -68,7 +91,7 @@ class Log:
         # one after it, which was written because the first was there.
         last = head.seq
         for stat in self._store.list("log/", after=log_key(head.seq)):
-            last = _find_seq(stat.key) or last
+            last = find_seq(stat.key) or last
             if last - head.seq >= READ_AT_ONCE:
                 for event in self._read_up_to(last, head):
                     yield event
@@ -130,7 +153,7 @@ class Log:
             return event
 
 
-def _find_seq(key: str) -> int | None:
+def find_seq(key: str) -> int | None:
     """Return the number of the event that belongs under this key, or None when it is no event's."""
     digits = key.removeprefix("log/").removesuffix(".json")
     return int(digits) if digits.isdecimal() and log_key(int(digits)) == key else None

@@ -133,7 +133,11 @@ def fold(project: Project, events: Iterable[Event]) -> Project:
             continue
         seq = event.seq
         if isinstance(change, ProjectStatusSet):
-            statuses = (*statuses, StatusTurn(at=event.at, status=change.status, reason=change.reason))
+            if not files:  # a project begins with its first file, here as in the snapshot
+                continue
+            before = (statuses[-1].status, statuses[-1].reason) if statuses else (ACTIVE, "")
+            if (change.status, change.reason) != before:
+                statuses = (*statuses, StatusTurn(at=event.at, status=change.status, reason=change.reason))
         else:
             _apply(files, change, event.at)
     return Project(name=project.name, seq=seq, files=files, statuses=statuses)
@@ -172,6 +176,12 @@ def _file(change: FileAdded) -> File:
         requires_python=change.requires_python,
         metadata_sha256=change.metadata_sha256,
     )
+
+
+def is_withdrawn(project: Project, version: str) -> bool:
+    """Tell whether a version was removed, with all its files: then none is published again, whatever its name."""
+    files = [file for file in project.files.values() if file.version == version]
+    return bool(files) and all(file.removed for file in files)
 
 
 def as_of(project: Project, moment: str) -> Project:

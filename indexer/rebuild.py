@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from indexer.errors import AlreadyExists, Changed, CorruptObject, Missing
+from indexer.errors import AlreadyExists, Changed, CorruptObject, Missing, UnknownVersion
 from indexer.events import Event, ProjectChange
 from indexer.log import Log
 from indexer.master import get_filter
@@ -47,10 +47,16 @@ class Rebuilt:
 
 @value
 class LoadedSnapshot:
-    """The stored snapshot, or an empty one where none is readable; `etag` is what to replace, None for nothing."""
+    """The stored snapshot, or an empty one where none is readable.
+
+    Attributes:
+        etag: what to replace, None for nothing.
+        newer: why nothing may be replaced: the snapshot is of a newer version of this program.
+    """
 
     snapshot: Snapshot
     etag: str | None
+    newer: UnknownVersion | None = None
 
 
 def load_snapshot(store: ObjectStore, renderer: Renderer) -> LoadedSnapshot:
@@ -61,6 +67,9 @@ def load_snapshot(store: ObjectStore, renderer: Renderer) -> LoadedSnapshot:
         return LoadedSnapshot(snapshot=empty_snapshot(renderer.tag), etag=None)
     try:
         return LoadedSnapshot(snapshot=decode_snapshot(SNAPSHOT_KEY, stored.body), etag=stored.etag)
+    except UnknownVersion as newer:
+        logger.warning("%s; until then the log is folded from its beginning", newer)
+        return LoadedSnapshot(snapshot=empty_snapshot(renderer.tag), etag=stored.etag, newer=newer)
     except CorruptObject as fault:
         logger.warning("%s; the log is folded from its beginning", fault)
         return LoadedSnapshot(snapshot=empty_snapshot(renderer.tag), etag=stored.etag)
@@ -74,10 +83,13 @@ def rebuild(store: ObjectStore, renderer: Renderer, *, from_zero: bool = False) 
 
     Raises:
         CorruptObject: an event is unreadable; nothing past it can be trusted.
+        UnknownVersion: the snapshot is of a newer version of this program, and stays.
     """
     log = Log(store)
     while True:
         loaded = load_snapshot(store, renderer)
+        if loaded.newer is not None:
+            raise loaded.newer
         base = loaded.snapshot
         if from_zero or base.renderer != renderer.tag:
             base = empty_snapshot(renderer.tag)

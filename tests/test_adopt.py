@@ -9,7 +9,7 @@ import pytest
 
 from indexer.adopt import Refusal, adopt
 from indexer.errors import CorruptObject, Missing
-from indexer.events import Event, FileAdded, FileRemoved, timestamp
+from indexer.events import Event, FileAdded, FileRemoved, ProjectStatusSet, timestamp
 from indexer.folder import FolderStore
 from indexer.log import ORIGIN, Log, head_of
 from indexer.names import Filename, ProjectName
@@ -19,7 +19,7 @@ from indexer.simple import Renderer
 from indexer.store import ObjectStore
 from indexer.value import replace
 from tests.adversary import Adversary, Fault, Mischief
-from tests.builders import AT, contents, ids, make_app, put_user, request, upload_request, write_log
+from tests.builders import AT, added, contents, ids, make_app, put_user, request, upload_request, write_log
 from tests.distributions import Distribution, make_sdist, make_wheel
 from tests.servers import BUCKET, S3Server
 
@@ -64,6 +64,30 @@ def of(distribution: Distribution, store: ObjectStore, **changes: Any) -> FileAd
         metadata_sha256=distribution.metadata_sha256 if is_wheel else None,
     )
     return replace(change, **changes)
+
+
+@pytest.mark.parametrize("status", ["archived", "quarantined"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_closed_project(store: FolderStore, status: str, late: bool) -> None:
+    """An archived or quarantined project takes no file, also where it became so after the snapshot."""
+    demo = ProjectName("demo")
+    first = write_log(store, added("demo", version="0.1"))
+    before = rebuild(store, RENDERER).snapshot
+    write_log(store, ProjectStatusSet(project=demo, status=status, reason=""), after=head_of(first[0]))
+    key = put(store, WHEEL)
+    snapshot = before if late else rebuild(store, RENDERER).snapshot
+    refusal = Refusal(key=key, reason=f"invalid key {key!r}: the project is {status} and takes no files")
+    assert adopt(store, snapshot, now=AT, new_id=ids("adopt-")) == ([], [refusal])
+    assert len(events(store)) == 2
+
+
+def test_a_removed_version(store: FolderStore) -> None:
+    """A file of a version that was removed is not published under another name."""
+    old = added("demo", "demo-2.0-py3-none-any.whl", version="2.0")
+    write_log(store, old, FileRemoved(project=old.project, filename=old.filename))
+    key = put(store, SDIST)
+    told = f"invalid key {key!r}: version 2.0 was removed; restore it, or use another version"
+    assert run(store) == ([], [Refusal(key=key, reason=told)])
 
 
 def check_files_are_published(store: ObjectStore) -> None:
@@ -204,10 +228,10 @@ def test_upload_in_flight(store: FolderStore) -> None:
     adopted: list[str] = []
 
     class Adopting(Adversary):
-        def put_new(self, key: str, body: bytes, *, content_type: str = "") -> str:
+        def put_new(self, key: str, body: bytes, *, content_type: str = "", immutable: bool = False) -> str:
             if key.endswith(".metadata") and not adopted:
                 adopted.extend(run(store)[0])
-            return super().put_new(key, body, content_type=content_type)
+            return super().put_new(key, body, content_type=content_type, immutable=immutable)
 
     response = make_app(Adopting(store))(upload_request(WHEEL))
     assert (response.status, len(adopted)) == (200, 1)

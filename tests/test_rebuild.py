@@ -6,13 +6,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Barrier, Thread
 
+import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.errors import CorruptObject
+from indexer.errors import CorruptObject, UnknownVersion
 from indexer.events import Change, FileYanked, UpstreamRefreshed
 from indexer.folder import FolderStore
+from indexer.frame import pack
 from indexer.log import ORIGIN, Log, head_of, log_key
 from indexer.master import encode_names, filter_key, names_digest, names_key, put_master
 from indexer.names import Filename, ProjectName
@@ -383,3 +385,15 @@ def test_rebuilt_is_what_is_stored(store: FolderStore) -> None:
     assert upstream.filter is not None
     assert "two-7" in upstream.filter
     assert encode_snapshot(rebuilt.snapshot) == store.get(SNAPSHOT_KEY).body
+
+
+def test_snapshot_of_a_newer_version_is_not_overwritten(store: FolderStore) -> None:
+    """An older process reads past such a snapshot from the log's beginning, and refuses to write in its place."""
+    extend(store, added("a"))
+    newer = pack(msgpack.packb({"v": 2, "more": "than is known here"}))
+    store.put(SNAPSHOT_KEY, newer)
+    assert load_snapshot(store, RENDERER).snapshot.head == ORIGIN
+    for from_zero in (False, True):
+        with pytest.raises(UnknownVersion, match="update this one, or delete the object"):
+            rebuild(store, RENDERER, from_zero=from_zero)
+    assert store.get(SNAPSHOT_KEY).body == newer

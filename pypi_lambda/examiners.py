@@ -1,0 +1,210 @@
+"""What `verify` looks at that only the face of the index knows: records of users and tokens, mirrored pages and files.
+
+RFC 9111's freshness plays no part here: a stale page is a whole one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from indexer.digests import verified
+from indexer.errors import CorruptObject, DigestMismatch, Missing
+from indexer.events import Event, TokenCreated, TokenRevoked, UserPut, UserRemoved
+from indexer.findings import Findings, Remedy, Severity
+from indexer.inventory import CACHE, MIRRORED_PAGES, TOKENS, USERS
+from indexer.names import Filename
+from indexer.sources import Source, decode_sources
+from indexer.store import ObjectStore, Stat, Stored
+from indexer.verify_project import Group
+from pypi_lambda.auth import UserRecord, decode_user, user_key
+from pypi_lambda.kept_pages import decode_check, digest_of
+from pypi_lambda.tokens import ID_LENGTH, decode_token
+
+READ_AT_ONCE = 32  # records, side by side
+METADATA = ".metadata"
+
+Record = TypeVar("Record")
+
+
+class AccessExaminer:
+    """Checks that every user and token of the log has a readable record that says the same."""
+
+    def __init__(self, store: ObjectStore, findings: Findings) -> None:
+        self._store = store
+        self._findings = findings
+        self._users: dict[str, UserPut] = {}
+        self._tokens: dict[str, TokenCreated] = {}
+        self._user_keys: list[str] = []
+        self._token_keys: list[str] = []
+
+    def see_event(self, event: Event) -> None:
+        """Take notice of who may do what from then on."""
+        match event.change:
+            case UserPut(username=username):
+                self._users[user_key(username)] = event.change
+            case UserRemoved(username=username):
+                self._users.pop(user_key(username), None)
+            case TokenCreated(token=token):
+                self._tokens[token] = event.change
+            case TokenRevoked(token=token):
+                self._tokens.pop(token, None)
+
+    def see_object(self, area: str, stat: Stat) -> None:
+        """Take notice of a record."""
+        if area == USERS:
+            self._user_keys.append(stat.key)
+        elif area == TOKENS:
+            self._token_keys.append(stat.key)
+
+    def examine(self, group: Group, *, deep: bool) -> None:
+        """Nothing here belongs to projects."""
+
+    def finish(self) -> None:
+        """Compare records with the log."""
+        for key, user in self._read(self._user_keys, decode_user):
+            self._check_user(key, user)
+        for key, token in self._read(self._token_keys, decode_token):
+            known = self._tokens.get(key.removeprefix(TOKENS)[:ID_LENGTH])
+            if known is None:
+                self._findings.lost(key, "the log knows no such token: it was planted, or its revocation broke off")
+            elif _rights(token) != _rights(known) or token.expires != known.expires:
+                self._findings.lost(key, "the record gives other rights than the log's event")
+        self._check_missing()
+
+    def _check_user(self, key: str, user: UserRecord) -> None:
+        known = self._users.get(key)
+        if known is None:
+            problem = "the log knows no such user: serverless-pypi 0.0.6 added it, or somebody put it there"
+            self._findings.add(key, problem, Severity.NOTE, Remedy.LOOK)
+        elif (user.upload, user.projects) != (known.upload, known.projects):
+            self._findings.lost(key, "the record gives other rights than the log's event")
+
+    def _check_missing(self) -> None:
+        users, there = set(self._user_keys), {key.removeprefix(TOKENS)[:ID_LENGTH] for key in self._token_keys}
+        for key, user in self._users.items():
+            if key not in users and self._store.stat(key) is None:
+                self._findings.lost(key, f"the record of the user {user.username!r} is missing")
+        for token, made in self._tokens.items():
+            if token not in there:
+                problem = f"the record of the token {token} of {made.username!r} is missing"
+                self._findings.lost(f"{TOKENS}{token}…", problem)
+
+    def _read(self, keys: list[str], decode: Callable[[str, bytes], Record]) -> Iterator[tuple[str, Record]]:
+        for first in range(0, len(keys), READ_AT_ONCE):
+            batch = keys[first : first + READ_AT_ONCE]
+            read = self._store.gather(*(_finder(self._store, key) for key in batch))
+            for key, stored in zip(batch, read, strict=True):
+                try:
+                    if stored is not None:  # else it was removed meanwhile
+                        yield key, decode(key, stored.body)
+                except CorruptObject as fault:
+                    self._findings.lost(key, fault.reason)
+
+
+class MirrorExaminer:
+    """Checks that mirrored pages and addresses are those of the check beside them, and files those that were announced.
+
+    Attributes:
+        files: mirrored files that were seen.
+        unproved: those of which nothing says what they must be, because their page is not stored any more.
+    """
+
+    def __init__(self, store: ObjectStore, findings: Findings) -> None:
+        self._store = store
+        self._findings = findings
+        self.files = 0
+        self.unproved = 0
+
+    def see_event(self, event: Event) -> None:
+        """Nothing of the upstream is in the log."""
+
+    def see_object(self, area: str, stat: Stat) -> None:
+        """All of it is ordered by projects."""
+
+    def examine(self, group: Group, *, deep: bool) -> None:
+        """Compare a project's pages with their check, and its files with what the upstream announced."""
+        sources: Mapping[Filename, Source] = {}
+        base = f"{MIRRORED_PAGES}{group.name}."
+        if f"{base}check" in group.objects:
+            sources = self._check_page(base) or {}
+        else:
+            for key in group.objects:
+                if key.startswith(MIRRORED_PAGES):
+                    problem = "the page is out of use: its check is missing, as of a project that the upstream dropped"
+                    self._findings.unneeded(key, problem)
+        for key, held in group.objects.items():
+            if key.startswith(CACHE):
+                self._check_file(key, held.size, sources, deep=deep)
+
+    def finish(self) -> None:
+        """All was looked at."""
+
+    def _check_page(self, base: str) -> Mapping[Filename, Source] | None:
+        faults: list[tuple[str, str]] = []
+        for _ in range(2):  # another process may write them between one reading and the next
+            faults.clear()
+            sources = self._read_page(base, faults)
+            if not faults:
+                return sources
+        for key, problem in faults:
+            self._findings.add(key, problem, Severity.DERIVED, Remedy.FETCH)
+        return None
+
+    def _read_page(self, base: str, faults: list[tuple[str, str]]) -> Mapping[Filename, Source]:
+        keys = [f"{base}{extension}" for extension in ("check", "json.gz", "sources")]
+        stored_check, page, stored_sources = self._store.gather(*(_finder(self._store, key) for key in keys))
+        if stored_check is None:  # taken out of use meanwhile
+            return {}
+        try:
+            check = decode_check(keys[0], stored_check.body)
+        except CorruptObject as fault:
+            faults.append((keys[0], fault.reason))
+            return {}
+        faults += _faults(keys[1], page, check.page_digest) + _faults(keys[2], stored_sources, check.sources_digest)
+        try:
+            return {} if faults or stored_sources is None else decode_sources(keys[2], stored_sources.body)
+        except CorruptObject as fault:
+            faults.append((keys[2], fault.reason))
+            return {}
+
+    def _check_file(self, key: str, size: int, sources: Mapping[Filename, Source], *, deep: bool) -> None:
+        filename = key.rpartition("/")[2]
+        source = sources.get(Filename(filename.removesuffix(METADATA)))
+        self.files += 1
+        if source is None:
+            self.unproved += 1
+            return
+        is_metadata = filename.endswith(METADATA)
+        hashes = source.hashes if not is_metadata else {} if isinstance(source.metadata, bool) else source.metadata
+        announced = None if is_metadata else source.size
+        if announced is not None and announced != size:
+            problem = f"it has {size:,} bytes, and the upstream announced {announced:,}"
+            self._findings.add(key, problem, Severity.DERIVED, Remedy.FETCH)
+        elif deep:
+            self._check_digest(key, hashes)
+
+    def _check_digest(self, key: str, hashes: Mapping[str, str]) -> None:
+        if not hashes:
+            self.unproved += 1
+            return
+        try:
+            for _ in verified(key, self._store.read(key), hashes=hashes, size=None):
+                pass
+        except Missing:  # deleted meanwhile
+            return
+        except DigestMismatch as fault:
+            problem = f"it has {fault.actual}, and the upstream announced {fault.expected}"
+            self._findings.add(key, problem, Severity.DERIVED, Remedy.FETCH)
+
+
+def _rights(record: object) -> tuple[object, ...]:
+    return tuple(getattr(record, name) for name in ("username", "upload", "projects"))
+
+
+def _faults(key: str, stored: Stored | None, digest: str) -> list[tuple[str, str]]:
+    if stored is None:
+        return [(key, "it is missing, and its check is there")]
+    return [] if digest_of(stored.body) == digest else [(key, "it is not what the check beside it was made for")]
+
+
+def _finder(store: ObjectStore, key: str) -> Callable[[], Stored | None]:
+    return lambda: store.find(key)
