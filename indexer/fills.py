@@ -18,7 +18,7 @@ _KEYS = ("size", "upload-time", "core-metadata", "dist-info-metadata")  # in thi
 
 def advertised(entry: dict[str, Any]) -> dict[str, Any]:
     """Return the entry of a wheel about whose metadata the upstream says nothing, with word that there is some."""
-    return _with_ours(entry, {"core-metadata": True, "dist-info-metadata": True})
+    return {**entry, "core-metadata": True, "dist-info-metadata": True, FILLED: ["core-metadata", "dist-info-metadata"]}
 
 
 def filled(
@@ -27,19 +27,15 @@ def filled(
     *,
     size: int | None,
     upload_time: str | None,
-    metadata: str | bool | None,
-    hash_dist_info_metadata: bool,
+    lacks_metadata: bool,
 ) -> ProjectPage:
     """Return the page with what the upstream does not say about one of its files.
 
     Args:
-        metadata: the sha256 of the metadata that we found, False where the file has none, None where nobody looked.
-        hash_dist_info_metadata: whether the legacy key carries the digest too, or is a bare flag.
+        lacks_metadata: whether it turned out to be a wheel without metadata.
     """
-    found: dict[str, Any] = {"size": size, "upload-time": upload_time}
-    if metadata is not None:
-        found["core-metadata"] = {"sha256": metadata} if isinstance(metadata, str) else metadata
-        found["dist-info-metadata"] = found["core-metadata"] if hash_dist_info_metadata else bool(metadata)
+    metadata = False if lacks_metadata else None
+    found = {"size": size, "upload-time": upload_time, "core-metadata": metadata, "dist-info-metadata": metadata}
     found = {key: value for key, value in found.items() if value is not None}
     return _with_files(page, [_filled(file, found) if file["filename"] == filename else file for file in page["files"]])
 

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from indexer.errors import IndexerError, InvalidValue
 from indexer.names import ProjectName, is_normalized, normalize_name
 
-MAX_JSON_BYTES = 134_217_728  # 128 MiB: three times what the public index would need; it is held in memory
+MAX_JSON_BYTES = 536_870_912  # 512 MiB: ten million names are 0.45 GB, the public index 40 MB; it is held in memory
 MAX_MARKUP_CHARS = 1_048_576  # 1 Mi: HTMLParser reads unfinished markup again with every chunk
 
 # What nearly every root page consists of. In text that HTMLParser is not in the middle of anything, such a run means

@@ -3,25 +3,43 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from indexer.errors import AlreadyExists, InvalidValue
+from indexer.errors import AlreadyExists, Changed, CorruptObject, InvalidValue
 from indexer.events import UserPut, UserRemoved, timestamp
-from indexer.log import ORIGIN, Log
-from indexer.store import ObjectStore
+from indexer.log import ORIGIN, Head, Log
+from indexer.store import ObjectStore, Stored
 from indexer.value import value
-from pypi_lambda.auth import UserRecord, decode_user, encode_user, hash_password, user_key
+from pypi_lambda.auth import (
+    MAX_RECORD_BYTES,
+    TOKEN_PREFIX,
+    TOKEN_USERNAME,
+    Authenticator,
+    UserRecord,
+    decode_user,
+    encode_user,
+    hash_password,
+    user_key,
+)
+from pypi_lambda.http import Unauthorized
 
 MAX_USERNAME_LENGTH = 128
 MAX_PASSWORD_LENGTH = 1_024  # a Basic header passes API Gateway's limit of 10,240 bytes, whatever it is encoded as
 USERS_PREFIX = "users/"
+READ_AT_ONCE = 64  # records fetched side by side
 
 
 @value
 class ListedUser:
-    """A user as listed; `username` is None where only its digest is known, as of users of serverless-pypi 0.0.6."""
+    """A user as listed.
+
+    Attributes:
+        username: None where only its digest is known, as of users of serverless-pypi 0.0.6.
+        projects: patterns of the names under which the user may upload; empty for all.
+    """
 
     username: str | None
     digest: str
     upload: bool
+    projects: tuple[str, ...] = ()
 
 
 class Users:
@@ -31,19 +49,35 @@ class Users:
         now: the current time.
         new_id: 128 random bits as hex.
         by: who gives the commands, for the log.
+        client: from where, for the log.
+        head: a place in the log that was seen; being far behind costs time.
     """
 
-    def __init__(self, store: ObjectStore, *, now: Callable[[], datetime], new_id: Callable[[], str], by: str) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        *,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+        by: str,
+        client: str = "",
+        head: Head = ORIGIN,
+    ) -> None:
         self._store = store
         self._log = Log(store)
         self._now = now
         self._new_id = new_id
         self._by = by
+        self._client = client
+        self._head = head
 
-    def put(self, username: str, password: str, *, upload: bool, only_new: bool = False) -> None:
-        """Add a user or change one.
+    def put(
+        self, username: str, password: str, *, upload: bool, projects: tuple[str, ...] = (), only_new: bool = False
+    ) -> bool:
+        """Add a user or change one; return whether anything changed.
 
         Args:
+            projects: patterns of the names under which the user may upload; empty for all.
             only_new: leave a user that is there as it is.
 
         Raises:
@@ -52,49 +86,89 @@ class Users:
         """
         check_username(username)
         check_password(password)
-        body = encode_user(UserRecord(hash=hash_password(password), upload=upload))
+        key = user_key(username)
+        stored = None if only_new else self._store.find(key, limit=MAX_RECORD_BYTES)
+        before = None if stored is None else _find_record(key, stored)
+        if before is not None and _is_same(before, username, upload, projects) and _opens(stored, username, password):
+            return False
+        record = UserRecord(
+            hash=hash_password(password),
+            upload=upload,
+            projects=projects,
+            username=username,
+            id=before.id if before is not None and before.id else self._new_id(),
+        )
+        change = UserPut(username=username, upload=upload, projects=projects)
         if only_new:
-            self._store.put_new(user_key(username), body, content_type="application/json")
+            self._store.put_new(key, encode_user(record), content_type="application/json")
+            self._append(change)
         else:
-            self._store.put(user_key(username), body, content_type="application/json")
-        self._append(UserPut(username=username, upload=upload))
+            # The event first: should this break off, the same again does it all, and nothing is unlogged.
+            self._append(change)
+            try:
+                self._write(key, encode_user(record), stored)
+            except (AlreadyExists, Changed):  # by another command: what it made may be another user, with another id
+                return self.put(username, password, upload=upload, projects=projects)
+        return True
+
+    def _write(self, key: str, body: bytes, stored: Stored | None) -> None:
+        if stored is None:
+            self._store.put_new(key, body, content_type="application/json")
+        else:
+            self._store.replace(key, body, etag=stored.etag, content_type="application/json")
 
     def remove(self, username: str) -> bool:
         """Remove a user, from the next request on; return whether there was one."""
         check_username(username)
-        if self._store.stat(user_key(username)) is not None:
-            self._store.delete(user_key(username))
-        elif not self._is_logged(username):
+        if self._store.stat(user_key(username)) is None:
             return False
+        # The event first, as above.
         self._append(UserRemoved(username=username))
+        self._store.delete(user_key(username))
         return True
 
-    def _is_logged(self, username: str) -> bool:
-        """Tell whether there is a user as far as the log knows: a removal may have broken off before it was logged."""
-        there = False
-        for event in self._log.read_after(ORIGIN):
-            if isinstance(event.change, UserPut | UserRemoved) and event.change.username == username:
-                there = isinstance(event.change, UserPut)
-        return there
-
     def list(self) -> "list[ListedUser]":  # the quotes keep this `list` from being taken for the method
-        """Return all users, by name; the names come from the log, for the records hold none."""
-        names: dict[str, str] = {}
-        for event in self._log.read_after(ORIGIN):
-            if isinstance(event.change, UserPut):
-                names[user_key(event.change.username)] = event.change.username
-        users = [
-            ListedUser(
-                username=names.get(stat.key),
-                digest=stat.key.removeprefix(USERS_PREFIX).removesuffix(".json"),
-                upload=decode_user(stat.key, self._store.get(stat.key).body).upload,
-            )
-            for stat in self._store.list(USERS_PREFIX)
-        ]
+        """Return all users, by name."""
+        stats = list(self._store.list(USERS_PREFIX))
+        users: list[ListedUser] = []
+        for start in range(0, len(stats), READ_AT_ONCE):
+            keys = [stat.key for stat in stats[start : start + READ_AT_ONCE]]
+            found = self._store.gather(*(_finder(self._store, key) for key in keys))
+            users += [_listed(key, stored) for key, stored in zip(keys, found, strict=True) if stored is not None]
         return sorted(users, key=lambda user: (user.username is None, user.username or user.digest))
 
     def _append(self, change: UserPut | UserRemoved) -> None:
-        self._log.append(ORIGIN, change, by=self._by, at=timestamp(self._now()), id=self._new_id())
+        at = timestamp(self._now())
+        self._log.append(self._head, change, by=self._by, at=at, id=self._new_id(), client=self._client)
+
+
+def _finder(store: ObjectStore, key: str) -> Callable[[], Stored | None]:
+    return lambda: store.find(key, limit=MAX_RECORD_BYTES)
+
+
+def _listed(key: str, stored: Stored) -> ListedUser:
+    record = decode_user(key, stored.body)
+    digest = key.removeprefix(USERS_PREFIX).removesuffix(".json")
+    return ListedUser(username=record.username or None, digest=digest, upload=record.upload, projects=record.projects)
+
+
+def _find_record(key: str, stored: Stored) -> UserRecord | None:
+    try:
+        return decode_user(key, stored.body)
+    except CorruptObject:
+        return None  # a new one repairs it
+
+
+def _is_same(record: UserRecord, username: str, upload: bool, projects: tuple[str, ...]) -> bool:
+    return (record.username, record.upload, record.projects) == (username, upload, projects)
+
+
+def _opens(stored: Stored | None, username: str, password: str) -> bool:
+    try:
+        Authenticator().check(username, password, stored)
+    except Unauthorized:
+        return False
+    return True
 
 
 def check_username(username: str) -> str:
@@ -102,11 +176,13 @@ def check_username(username: str) -> str:
 
     Raises:
         InvalidValue: it is empty, too long, or has a colon, which Basic authentication has no way to send, or control
-            characters.
+            characters; or it stands for a token.
     """
     if not username or len(username) > MAX_USERNAME_LENGTH or ":" in username or not username.isprintable():
         accepted = f"1 to {MAX_USERNAME_LENGTH} printable characters without ':'"
         raise InvalidValue("username", username, accepted)
+    if username == TOKEN_USERNAME or username.startswith(TOKEN_PREFIX):
+        raise InvalidValue("username", username[: len(TOKEN_USERNAME)], "a name that does not stand for a token")
     return username
 
 

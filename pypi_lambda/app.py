@@ -16,13 +16,17 @@ from indexer.errors import (
     DigestMismatch,
     InvalidValue,
     Missing,
+    PrivateAddress,
     StoreUnavailable,
     TooLarge,
+    UpstreamNonsense,
     UpstreamUnavailable,
 )
 from indexer.names import Filename, ProjectName, check_filename, file_key, normalize_name
+from indexer.project import WITHHELD_STATUS
 from indexer.store import ObjectStore
-from pypi_lambda.auth import MAX_RECORD_BYTES, Authenticator, User, user_key
+from indexer.value import replace
+from pypi_lambda.auth import MAX_RECORD_BYTES, Authenticator, User, read_claim
 from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import IMMUTABLE, Delivery
 from pypi_lambda.http import (
@@ -36,21 +40,26 @@ from pypi_lambda.http import (
     Request,
     RequestError,
     Response,
-    Unauthorized,
     Unavailable,
     negotiate,
-    parse_basic,
     without_body,
 )
-from pypi_lambda.index import Index, Page, ReadAhead, Standing, View
+from pypi_lambda.index import CLOSED_STANDINGS, Index, Page, ReadAhead, Standing, View
 from pypi_lambda.mirror import Mirror, cache_key
 from pypi_lambda.page_delivery import PageDelivery, exceeds_limit
 from pypi_lambda.percent import quote_path, quote_query
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pypi_lambda.health import Health
+    from pypi_lambda.offered import Offers
+    from pypi_lambda.parts import Parts
+    from pypi_lambda.policy import Policy
     from pypi_lambda.upload import Publisher
 
 METADATA = ".metadata"
+PROMETHEUS_TEXT = ("Content-Type", "text/plain; version=0.0.4; charset=utf-8")  # "Exposition formats"
 RETRY_SECONDS = 5  # when the store failed; clients give up after some 15 s of retries
 
 logger = logging.getLogger(__name__)
@@ -64,8 +73,13 @@ class App:
         authenticator: checks credentials.
         mirror: the upstream's projects.
         make_publisher: called when there is an upload: reading archives is slow to import.
+        make_parts: called when one comes in parts.
         delivery: sends files.
         copies: sends pages that are too long for their front door.
+        policy: what may enter from the upstream; None for all.
+        make_health: called when somebody asks for it.
+        render_metrics: gives the text of the metrics.
+        make_offers: called when something of the upstream must have an age, or an earlier moment is asked for.
     """
 
     def __init__(
@@ -76,25 +90,41 @@ class App:
         authenticator: Authenticator,
         mirror: Mirror,
         make_publisher: "Callable[[], Publisher]",
+        make_parts: "Callable[[], Parts]",
         delivery: Delivery,
         copies: Copies,
+        policy: "Policy | None",
+        make_offers: "Callable[[], Offers]",
+        make_health: "Callable[[], Health]",
+        render_metrics: Callable[[], bytes],
     ) -> None:
         self._store = store
         self._index = index
         self._authenticator = authenticator
         self._mirror = mirror
         self._make_publisher = make_publisher
+        self._make_parts = make_parts
         self._delivery = delivery
-        self._page_delivery = PageDelivery(store, copies)
+        self._page_delivery = PageDelivery(store, copies, policy)
+        self._has_min_age = policy is not None and bool(policy.min_age)
+        self._make_offers = make_offers
+        self._make_health = make_health
+        self._render_metrics = render_metrics
         read = {"GET": self._root, "HEAD": self._root}
         # method by method for each shape of a path; `simple` stands for its aliases, `*` for one segment
         self._routes: dict[tuple[str, ...], dict[str, Callable[..., Response]]] = {
             ("health",): {"GET": self._health, "HEAD": self._health},
+            ("metrics",): {"GET": self._metrics, "HEAD": self._metrics},
             (): {"GET": self._home, "HEAD": self._home, "POST": self._upload},
+            ("project", "*"): {"GET": self._detail, "HEAD": self._detail},
             ("legacy",): {"POST": self._upload},
+            ("uploads",): {"POST": self._begin_parts},
+            ("uploads", "*"): {"POST": self._commit_parts},
+            ("uploads", "*", "*"): {"PUT": self._put_part},
             ("simple",): {**read, "POST": self._upload},
             ("simple", "*"): {"GET": self._project, "HEAD": self._project},
             ("simple", "*", "*"): {"GET": self._file, "HEAD": self._file},
+            **{("at", *("*" * count)): {"GET": self._at, "HEAD": self._at} for count in (2, 3, 4)},
         }
 
     def __call__(self, request: Request) -> Response:
@@ -105,6 +135,12 @@ class App:
             response = error.response()
         except InvalidValue as error:
             response = BadRequest(str(error)).response()
+        except PrivateAddress as error:
+            logger.error("%s %s: %s", request.method, request.path, error)
+            response = BadGateway(str(error)).response()
+        except UpstreamNonsense as error:
+            logger.error("%s %s: %s", request.method, request.path, error)
+            response = BadGateway(str(error), headers=(("Retry-After", str(error.retry_after_seconds)),)).response()
         except UpstreamUnavailable as error:
             logger.warning("%s %s: %s", request.method, request.path, error)
             response = Unavailable(str(error), retry_after_seconds=error.retry_after_seconds).response()
@@ -149,32 +185,57 @@ class App:
 
         Raises:
             Unauthorized: the credentials are missing or wrong.
+            TooManyRequests: they were wrong too often.
         """
-        credentials = parse_basic(request.headers.get("authorization"))
-        if credentials is None:
-            raise Unauthorized()
-        username, password = credentials
+        claim = read_claim(request.headers.get("authorization"))
         view = self._index.view
-        event, record, *results = self._store.gather(
-            lambda: self._index.next_event(view),
-            lambda: self._index.find_recent(user_key(username), limit=MAX_RECORD_BYTES),
-            *calls,
-        )
-        user = self._authenticator.check(username, password, record)
-        return user, self._index.follow(view, event), results
+        records = [partial(self._index.find_recent, key, limit=MAX_RECORD_BYTES) for key in claim.keys]
+        event, *read = self._store.gather(lambda: self._index.next_event(view), *records, *calls)
+        user = self._authenticator.check_claim(claim, read[: len(records)], client=request.client)
+        return user, self._index.follow(view, event), read[len(records) :]
 
     def _health(self, request: Request) -> Response:
-        return _send_text("ok")
+        return self._make_health().answer()
+
+    def _metrics(self, request: Request) -> Response:
+        self._authenticate(request)
+        return Response(status=200, headers=(PROMETHEUS_TEXT, NO_SNIFFING), body=self._render_metrics())
 
     def _home(self, request: Request) -> Response:
-        self._authenticate(request)
-        return _redirect(request, "/simple/")
+        user, view, _ = self._read(request)
+        if not _is_browser(request):
+            return _redirect(request, "/simple/")
+        from pypi_lambda.browse.overview import Overview
+
+        return Overview(self._store, self._index).answer(request, user, view)
+
+    def _detail(self, request: Request, raw: str) -> Response:
+        (name,) = self._understood(request, lambda: _project_name(raw))
+        user, view, _ = self._read(request)
+        if name != raw or not request.path.endswith("/"):
+            return _redirect(request, f"/project/{name}/")
+        from pypi_lambda.browse.detail import Detail
+
+        return Detail(self._store, self._index).answer(request, user, view, name)
 
     def _upload(self, request: Request) -> Response:
+        return _send_text(self._make_publisher().receive(request, self._uploader(request)))
+
+    def _uploader(self, request: Request) -> User:
         user = self._authenticate(request)
         if not user.upload:
-            raise Forbidden(f"{user.username!r} may read but not upload; ask the administrator for the upload role")
-        return _send_text(self._make_publisher().receive(request, user))
+            who = f"{user.username!r} with this token" if user.token else f"{user.username!r}"
+            raise Forbidden(f"{who} may read but not upload; ask the administrator for the upload role")
+        return user
+
+    def _begin_parts(self, request: Request) -> Response:
+        return self._make_parts().begin(request, self._uploader(request))
+
+    def _put_part(self, request: Request, upload: str, number: str) -> Response:
+        return self._make_parts().put_part(request, self._uploader(request), upload, number)
+
+    def _commit_parts(self, request: Request, upload: str) -> Response:
+        return self._make_parts().commit(request, self._uploader(request), upload)
 
     def _root(self, request: Request) -> Response:
         (page_format,) = self._understood(request, lambda: negotiate(request.headers.get("accept")))
@@ -183,7 +244,32 @@ class App:
             return _redirect(request, "/simple/")
         return self._page_delivery.send_root(request, view.current, page_format)
 
-    def _project(self, request: Request, raw: str) -> Response:
+    def _at(self, request: Request, raw_moment: str, *segments: str) -> Response:
+        """Answer from what was there at an earlier moment: the same addresses, below another base."""
+        if segments[0] not in ("simple", "+simple"):
+            self._authenticate(request)
+            raise NotFound(f"there is nothing at {request.path[:200]!r}")
+        (moment,) = self._understood(request, lambda: self._moment(raw_moment))
+        prefix = f"/at/{raw_moment}"
+        path = "/".join(["/simple", *segments[1:]]) + ("/" if request.path.endswith("/") else "")
+        request = replace(
+            request,
+            path=path,
+            base_path=request.base_path + prefix,
+            root_url=request.root_url and request.root_url + quote_path(prefix),
+        )
+        if len(segments) == 1:
+            self._authenticate(request)
+            raise NotFound("an earlier moment has no list of projects; ask for one: /at/{date}/simple/{project}/")
+        return (self._project, self._file)[len(segments) - 2](request, *segments[1:], moment=moment)
+
+    def _moment(self, raw: str) -> "datetime":
+        try:
+            return self._make_offers().parse_moment(raw)
+        except InvalidValue as error:
+            raise BadRequest(str(error)) from None
+
+    def _project(self, request: Request, raw: str, *, moment: "datetime | None" = None) -> Response:
         name, page_format = self._understood(
             request, lambda: _project_name(raw), lambda: negotiate(request.headers.get("accept"))
         )
@@ -194,8 +280,8 @@ class App:
         wanted = self._keys_to_read(name, extension)
         _, view, read = self._read(request, *(self._finder(key) for key in wanted))
         ahead = {key: ReadAhead(key=key, stored=stored) for key, stored in zip(wanted, read, strict=True)}
-        page = self._page(view, name, extension, ahead)
-        get_json = partial(self._page, view, name, "json", ahead)
+        page = self._page(view, name, extension, ahead, moment)
+        get_json = partial(self._page, view, name, "json", ahead, moment)
         return self._page_delivery.send_project(request, name, page, page_format, get_json)
 
     def _keys_to_read(self, name: ProjectName, extension: str) -> Sequence[str]:
@@ -210,16 +296,27 @@ class App:
     def _finder(self, key: str) -> Callable[[], Any]:
         return lambda: self._store.find(key)
 
-    def _page(self, view: View, name: ProjectName, extension: str, ahead: dict[str, ReadAhead]) -> Page:
+    def _page(
+        self,
+        view: View,
+        name: ProjectName,
+        extension: str,
+        ahead: dict[str, ReadAhead],
+        moment: "datetime | None" = None,
+    ) -> Page:
         standing = view.standing(name)
         if standing is Standing.PRIVATE:
+            if moment is not None:
+                return self._make_offers().private_page(self._index.project(view, name), extension, moment)
             return self._index.page(view, name, extension, next(iter(ahead.values()), None))
-        page = self._mirror.pages.find_page(name, extension, ahead) if standing is Standing.UPSTREAM else None
+        is_chosen = self._has_min_age or moment is not None
+        wanted = "json" if is_chosen else extension
+        page = self._mirror.pages.find_page(name, wanted, ahead) if standing is Standing.UPSTREAM else None
         if page is None:
             raise NotFound(f"there is no project {name!r}")
-        return page
+        return self._make_offers().mirrored_page(name, page, extension, moment) if is_chosen else page
 
-    def _file(self, request: Request, raw: str, raw_filename: str) -> Response:
+    def _file(self, request: Request, raw: str, raw_filename: str, *, moment: "datetime | None" = None) -> Response:
         if request.path.endswith("/"):
             self._authenticate(request)
             raise NotFound(f"a file's address has no slash at its end: {request.path[:200]!r}")
@@ -230,26 +327,71 @@ class App:
         private = self._index.view.standing(name) is Standing.PRIVATE
         key = file_key(name, filename) if private else cache_key(name, filename)
         is_metadata = filename.endswith(METADATA)
-        call = self._finder(key) if is_metadata else lambda: None if private else self._store.stat(key)
+        look = self._index.find_recent_file if is_metadata else self._index.stat_recent_file
+        call = partial(look, key) if is_metadata or not private else lambda: None
         _, view, (found,) = self._read(request, call)
         standing = view.standing(name)
-        if standing is Standing.ABSENT:
+        # A file that was taken in stays, for lock files name it, when the upstream has lost its project.
+        is_left = found is not None and not private
+        if standing in CLOSED_STANDINGS or (standing is Standing.UNKNOWN and not is_left):
             raise NotFound(f"there is no project {name!r}")
         ahead = ReadAhead(key=key, stored=found) if is_metadata else None
         if standing is Standing.PRIVATE:
-            return self._private_file(request, view, name, filename, ahead)
+            return self._private_file(request, view, name, filename, ahead, moment)
+        if self._has_min_age or moment is not None:
+            self._check_offered(standing, name, filename, None if private else found, moment)
         if is_metadata:
-            metadata = self._mirror.get_metadata(name, filename, ahead)
+            metadata = self._mirror.get_metadata(name, filename, ahead, seconds=request.seconds)
             return self._send_metadata(request, cache_key(name, filename), metadata)
         stat = found if not private else None
         if stat is None:
-            self._mirror.ingest(name, filename)
+            is_get = request.method == "GET"
+            meanwhile = self._mirror.ingest(name, filename, seconds=request.seconds, may_send_away=is_get)
+            if meanwhile is not None:
+                return Response(status=302, headers=(("Location", meanwhile), ("Cache-Control", "private, max-age=0")))
+        else:
+            self._mirror.note_use(stat)
         return self._delivery.send(request, cache_key(name, filename), stat)
 
+    def _check_offered(
+        self, standing: Standing, name: ProjectName, filename: Filename, found: Any, moment: "datetime | None"
+    ) -> None:
+        """Make sure that a mirrored file is old enough, and was there at that moment."""
+        offers = self._make_offers()
+
+        def find_page() -> Page | None:
+            if standing is Standing.UNKNOWN:
+                return offers.find_kept_page(name)
+            keys = self._mirror.pages.keys_to_read(name)
+            read = self._store.gather(*map(self._finder, keys))
+            ahead = {key: ReadAhead(key=key, stored=stored) for key, stored in zip(keys, read, strict=True)}
+            return self._mirror.pages.find_page(name, "json", ahead)
+
+        offers.check_file(
+            name,
+            Filename(filename.removesuffix(METADATA)),
+            moment=moment,
+            is_stored=found is not None,
+            stored_at=getattr(found, "modified", None),
+            find_page=find_page,
+        )
+
     def _private_file(
-        self, request: Request, view: View, name: ProjectName, filename: Filename, ahead: ReadAhead | None
+        self,
+        request: Request,
+        view: View,
+        name: ProjectName,
+        filename: Filename,
+        ahead: ReadAhead | None,
+        moment: "datetime | None",
     ) -> Response:
-        files = self._index.project(view, name).files
+        project = self._index.project(view, name)
+        if project.status == WITHHELD_STATUS:
+            reason = f": {project.status_reason}" if project.status_reason else ""
+            raise Forbidden(f"project {name!r} is quarantined{reason}")
+        if moment is not None:
+            project = self._make_offers().offered_then(project, moment)
+        files = project.files
         file = files.get(filename)
         if file is not None and not file.removed:
             return self._delivery.send(request, file_key(name, filename))
@@ -280,6 +422,11 @@ def _checked_metadata(key: str, body: bytes | None, expected: str) -> bytes:
     if sha256(body).hexdigest() != expected:
         raise CorruptObject(key, "the metadata of a published file has another digest")
     return body
+
+
+def _is_browser(request: Request) -> bool:
+    """Tell whether the request is a browser's, which names HTML; installers ask for an index in its own words."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 def _project_name(raw: str) -> ProjectName:

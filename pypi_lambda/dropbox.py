@@ -19,6 +19,7 @@ from pypi_lambda.upload import Candidate, Publisher
 
 INCOMING_PREFIX = "incoming/"
 REJECTED_SUFFIX = ".rejected.txt"
+PART_SUFFIX = ".part"  # of an upload in parts, which is `pypi_lambda.parts`' to put together
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def take(store: ObjectStore, publisher: Publisher, key: str) -> str | None:
     Returns:
         None when there was nothing to do.
     """
-    if key.endswith(REJECTED_SUFFIX) or not is_key(key):  # the latter: folder markers and hidden files of S3 tools
+    if key.endswith((REJECTED_SUFFIX, PART_SUFFIX)) or not is_key(key):  # no key: folder markers, hidden files of tools
         return None
     try:
         message = _publish(store, publisher, key)

@@ -285,5 +285,5 @@ def _check_whole(door: FrontDoor, wire: _Wire, body: bytes) -> None:
 def _too_large(door: FrontDoor) -> PayloadTooLarge:
     return PayloadTooLarge(
         f"the body did not arrive whole: {door.name} carries at most {door.request_bytes:,} bytes; "
-        "put a larger file under incoming/ in the bucket with any S3 tool, and it will be published"
+        "`serverless-pypi upload` brings files of any size"
     )

@@ -116,7 +116,14 @@ def _timed(call: Callable[..., Any], metrics: Metrics, clock: Clock, label: tupl
     return run
 
 
-_BY_FIRST = {"health": "health", "metrics": "metrics", "uploads": "upload", "legacy": "upload", "at": "dated"}
+_BY_FIRST = {
+    "health": "health",
+    "metrics": "metrics",
+    "uploads": "upload",
+    "legacy": "upload",
+    "at": "dated",
+    "project": "home",
+}
 _BY_DEPTH = {1: "root", 2: "project", 3: "file"}
 
 

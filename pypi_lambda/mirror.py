@@ -5,7 +5,6 @@ Where a file comes from, and whether there is one, is what `pypi_lambda.mirrored
 
 import logging
 from collections.abc import Callable
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from indexer.digests import verified
@@ -172,7 +171,6 @@ class Mirror:
         announced = {} if isinstance(source.metadata, bool) else source.metadata
         body = b"".join(verified(f"the metadata in {wheel}", iter((body,)), hashes=announced, size=None))
         self._store.put(key, body, immutable=True)
-        self.pages.fill(name, wheel, size=None, upload_time=None, metadata=sha256(body).hexdigest())
         return body
 
     def _fetch_metadata(self, wheel: Filename, source: "Source") -> bytes | None:
@@ -215,7 +213,7 @@ class Mirror:
             with open_object(self._store, key, stat.size) as file:
                 return read_wheel_metadata(file, wheel)
         except InvalidValue as fault:
-            self.pages.fill(name, wheel, size=stat.size, upload_time=None, metadata=False)
+            self.pages.fill(name, wheel, size=stat.size, lacks_metadata=True)
             raise NotFound(f"{wheel!r} has no metadata: {fault}") from None
 
     def _get_source(self, name: ProjectName, filename: Filename) -> "Source":

@@ -131,14 +131,14 @@ class MirroredPages:
         *,
         size: int | None = None,
         upload_time: str | None = None,
-        metadata: str | bool | None = None,
+        lacks_metadata: bool = False,
     ) -> None:
         """Say on a project's page what was learnt about a file, where the upstream does not say it.
 
         Args:
             size: bytes.
             upload_time: as `YYYY-MM-DDThh:mm:ss.ffffffZ`.
-            metadata: the sha256 of the metadata that was taken from the file, or False where it has none.
+            lacks_metadata: whether it turned out to be a wheel without metadata.
         """
         from pypi_lambda.revisions import revise_file
 
@@ -146,7 +146,7 @@ class MirroredPages:
             # The sources have nothing of what is filled in but the upload time.
             sources = None if before is None or upload_time is None else self._kept.find_sources(name, before.check)
             return revise_file(
-                before, sources, filename, self._renderer, size=size, upload_time=upload_time, metadata=metadata
+                before, sources, filename, size=size, upload_time=upload_time, lacks_metadata=lacks_metadata
             )
 
         try:
@@ -175,11 +175,13 @@ class MirroredPages:
 
     def _current(self, name: ProjectName, read: Mapping[str, Stored | None]) -> KeptPage | None:
         arrived_at = self._time()
-        kept = _newer(self._pages.find(name), self._kept.find(name, read))
+        remembered = self._pages.find(name)
+        kept = _newer(remembered, self._kept.find(name, read))
         if self._is_absent(name, kept, arrived_at):
             return None
         if kept is not None and kept.check.is_fresh(arrived_at):
-            self._remember(name, kept)
+            if kept is not remembered:
+                self._remember(name, kept)
             return marked_if_doubtful(kept)
         failure = self._failures.find(name)
         if failure is not None and failure.is_recent(arrived_at, has_page=kept is not None):

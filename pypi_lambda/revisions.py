@@ -104,29 +104,21 @@ def revise_file(
     before: KeptPage | None,
     sources: Mapping[Filename, Source] | None,
     filename: Filename,
-    renderer: Renderer,
     *,
     size: int | None,
     upload_time: str | None,
-    metadata: str | bool | None,
+    lacks_metadata: bool,
 ) -> Revision | None:
     """Return what it makes of the page before that this was learnt about one of its files.
 
     Args:
         sources: of that page, where they are at hand.
-        size, upload_time, metadata: as for `indexer.fills.filled`.
+        size, upload_time, lacks_metadata: as for `indexer.fills.filled`.
     """
     if before is None:
         return None
     content = _content(before.page)
-    page = filled(
-        content,
-        filename,
-        size=size,
-        upload_time=upload_time,
-        metadata=metadata,
-        hash_dist_info_metadata=renderer.hash_dist_info_metadata,
-    )
+    page = filled(content, filename, size=size, upload_time=upload_time, lacks_metadata=lacks_metadata)
     if page == content:
         return None
     body = compress(encode_json(page))

@@ -1,9 +1,8 @@
 """Putting the parts together: from settings to an app. Shared by the Lambda handler and the local server."""
 
-import logging
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 from indexer.simple import Renderer
@@ -15,29 +14,45 @@ from pypi_lambda.auth import Authenticator
 from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import Delivery
+from pypi_lambda.http import Request, Response
 from pypi_lambda.index import Index
 from pypi_lambda.ingestion import Ingestions
+from pypi_lambda.metrics import Metrics, metered, timed_store
 from pypi_lambda.mirror import Mirror
 from pypi_lambda.mirrored_pages import MirroredPages
 from pypi_lambda.rebuilder import Rebuilder
 from pypi_lambda.settings import Settings, default_upstream
 
 if TYPE_CHECKING:
+    from indexer.store import Stat
     from indexer.upstream import Upstream
+    from pypi_lambda.health import Health
+    from pypi_lambda.offered import Offers
+    from pypi_lambda.parts import Commits, Parts
+    from pypi_lambda.policy import Policy
+    from pypi_lambda.tokens import TokenChecker
     from pypi_lambda.upload import Publisher
+    from pypi_lambda.uses import Uses
 
 
 @value
 class Service:
-    """An app with what it works on."""
+    """An app with what it works on.
 
-    app: App
+    Attributes:
+        metrics: what the app, the store and the upstream took.
+    """
+
+    app: Callable[[Request], Response]
+    metrics: Metrics
     store: ObjectStore
     index: Index
     mirror: Mirror
     rebuilder: Rebuilder
     rebuilds: "Rebuilds"
     make_publisher: "Callable[[], Publisher]"
+    make_parts: "Callable[[], Parts]"
+    make_offers: "Callable[[], Offers]"
 
 
 def renderer_of(settings: Settings) -> Renderer:
@@ -45,20 +60,43 @@ def renderer_of(settings: Settings) -> Renderer:
     return Renderer(hash_dist_info_metadata=settings.hash_dist_info_metadata)
 
 
-def make_upstream(settings: Settings) -> "Upstream":
-    """Return the client of the upstream."""
+def make_upstream(settings: Settings, metrics: Metrics | None = None) -> "Upstream":
+    """Return the client of the upstream, timed where that is wanted."""
     from indexer.upstream import Upstream
+
+    def time_answer(seconds: float, status: int) -> None:
+        if metrics is not None:
+            metrics.time("upstream_requests", seconds, ("status", str(status)))
 
     return Upstream(
         settings.upstream_index_url or default_upstream(),
         user_agent=f"serverless-pypi/{__version__}",
         private_hosts=settings.upstream_private_hosts,
+        on_answer=time_answer,
     )
 
 
-def configure_logging(settings: Settings) -> None:
-    """Send log records to standard error, from the level that the settings name."""
-    logging.basicConfig(level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+def policy_of(settings: Settings) -> "Policy | None":
+    """Return what may enter from the upstream under these settings; None for all that it lists."""
+    rules = (
+        settings.upstream_min_age_days,
+        settings.upstream_allow,
+        settings.upstream_deny,
+        settings.upstream_ask_unknown,
+    )
+    if not any(rules):
+        return None
+    from datetime import timedelta
+
+    from pypi_lambda.policy import Policy
+
+    return Policy(
+        allow=settings.upstream_allow,
+        deny=settings.upstream_deny,
+        ask_unknown=settings.upstream_ask_unknown,
+        min_age=timedelta(days=settings.upstream_min_age_days),
+        min_age_exempt=settings.upstream_min_age_exempt,
+    )
 
 
 class Rebuilds(Protocol):
@@ -77,6 +115,7 @@ def make_service(
     store: ObjectStore | None = None,
     rebuilds: Rebuilds | None = None,
     ingestions: Ingestions | None = None,
+    commits: "Commits | None" = None,
 ) -> Service:
     """Return the app that these settings describe, with its snapshot loaded.
 
@@ -84,9 +123,13 @@ def make_service(
         store: in the place of the one that the settings name.
         rebuilds: in the place of rebuilds in the background of this process.
         ingestions: in the place of downloads that go on in this process.
+        commits: in the place of uploads in parts that are checked in this process.
     """
+    metrics = Metrics()
     store = store or open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
+    store = timed_store(store, metrics, clock=time.perf_counter)
     renderer = renderer_of(settings)
+    policy = policy_of(settings)
     rebuilder = Rebuilder(store, renderer)
     rebuilds = rebuilds or rebuilder
     index = Index(
@@ -95,32 +138,91 @@ def make_service(
         max_staleness_seconds=settings.max_staleness_seconds,
         clock=time.monotonic,
         request_repair=rebuilds.request_repair,
+        policy=policy,
     )
     rebuilder.on_rebuilt = index.reload
-    pages = MirroredPages(store, renderer, make_upstream=lambda: make_upstream(settings), now=utc_now)
-    mirror = Mirror(store, pages, ingestions=ingestions or Ingestions())
+    pages = MirroredPages(store, renderer, make_upstream=lambda: make_upstream(settings, metrics), now=utc_now)
+    note_use = _make_uses(store).note if settings.mirror_retention_days else _note_nothing
+    mirror = Mirror(store, pages, ingestions=ingestions or Ingestions(), note_use=note_use)
     make_publisher = partial(_make_publisher, store, index, rebuilds)
+    make_parts = cache(partial(_make_parts, store, make_publisher, commits))
+    make_offers = cache(partial(_make_offers, store, renderer, policy))
     app = App(
         store,
         index=index,
-        authenticator=Authenticator(),
+        authenticator=Authenticator(clock=time.monotonic, make_token_checker=partial(_make_token_checker, store)),
         mirror=mirror,
         make_publisher=make_publisher,
+        make_parts=make_parts,
         delivery=Delivery(store, clock=time.monotonic),
         copies=Copies(store),
+        policy=policy,
+        make_offers=make_offers,
+        make_health=cache(partial(_make_health, index)),
+        render_metrics=partial(_render_metrics, metrics, index),
     )
     return Service(
-        app=app,
+        app=metered(app, metrics, clock=time.perf_counter),
+        metrics=metrics,
         store=store,
         index=index,
         mirror=mirror,
         rebuilder=rebuilder,
         rebuilds=rebuilds,
         make_publisher=make_publisher,
+        make_parts=make_parts,
+        make_offers=make_offers,
     )
+
+
+def _make_token_checker(store: ObjectStore) -> "TokenChecker":
+    from pypi_lambda.tokens import TokenChecker
+
+    return TokenChecker(store, now=utc_now)
 
 
 def _make_publisher(store: ObjectStore, index: Index, rebuilds: Rebuilds) -> "Publisher":
     from pypi_lambda.upload import Publisher
 
     return Publisher(store, index, now=utc_now, new_id=new_id, request_rebuild=rebuilds.request)
+
+
+def _make_offers(store: ObjectStore, renderer: Renderer, policy: "Policy | None") -> "Offers":
+    from pypi_lambda.offered import Offers
+
+    return Offers(store, renderer, policy, now=utc_now)
+
+
+def _make_parts(store: ObjectStore, make_publisher: "Callable[[], Publisher]", commits: "Commits | None") -> "Parts":
+    from pypi_lambda.parts import LocalCommits, Parts
+
+    return Parts(store, make_publisher(), commits or LocalCommits())
+
+
+def _note_nothing(_stat: "Stat") -> None:
+    """Mirrored files are kept for ever, whenever they were used."""
+
+
+def _make_uses(store: ObjectStore) -> "Uses":
+    from pypi_lambda.tokens import run_in_thread
+    from pypi_lambda.uses import Uses
+
+    return Uses(store, now=utc_now, run=run_in_thread)
+
+
+def _make_health(index: Index) -> "Health":
+    from pypi_lambda.health import Health
+
+    return Health(index, now=utc_now, clock=time.monotonic)
+
+
+def gauges(index: Index) -> dict[str, float]:
+    """Return what can be read off a process at any moment."""
+    view = index.view
+    return {"log_seq": view.current.head.seq, "tail_length": view.tail_length}
+
+
+def _render_metrics(metrics: Metrics, index: Index) -> bytes:
+    from pypi_lambda.prometheus import render
+
+    return render(metrics.read(), gauges(index))

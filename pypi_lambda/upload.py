@@ -16,15 +16,15 @@ from typing import IO
 from indexer.adopt import put_metadata, stored_sha256
 from indexer.distribution import Distribution, check_distribution
 from indexer.errors import AlreadyExists, Changed, Missing
-from indexer.events import Event, FileAdded, find_publication, timestamp
+from indexer.events import Event, FileAdded, ProjectChange, timestamp
 from indexer.log import Head, Log
 from indexer.names import Filename, ProjectName, file_key
-from indexer.project import File
+from indexer.project import CLOSED_STATUSES, WITHHELD_STATUS, File, Project, empty_project, fold, is_withdrawn
 from indexer.store import CHUNK_BYTES, ObjectStore, Stat
 from indexer.value import value
 from pypi_lambda.auth import User
 from pypi_lambda.forms import UploadForm, check_digests, read_upload
-from pypi_lambda.http import Conflict, Request
+from pypi_lambda.http import Conflict, Forbidden, Request
 from pypi_lambda.index import Index
 
 MAX_FILE_BYTES = 5_368_709_120  # 5 GiB: what S3 copies in one request
@@ -44,6 +44,7 @@ class Candidate:
         found: what the check found.
         size: in bytes.
         chunks: begins to read the content, from its start, each time it is called.
+        upload_time: `YYYY-MM-DDThh:mm:ss.ffffffZ` where it was uploaded to another index before; None for now.
     """
 
     filename: Filename
@@ -51,6 +52,7 @@ class Candidate:
     size: int
     sha256: str
     chunks: Callable[[], Iterator[bytes]]
+    upload_time: str | None = None
 
     @property
     def project(self) -> ProjectName:
@@ -100,18 +102,23 @@ class Publisher:
             max_bytes=MAX_FILE_BYTES,
         )
         try:
-            return self.publish(form, user)
+            return self.publish(form, user, client=request.client)
         finally:
             form.close()
 
-    def publish(self, form: UploadForm, user: User) -> str:
+    def publish(self, form: UploadForm, user: User, *, client: str = "") -> str:
         """Publish the form's file and return a sentence that says so; it says the same for a file that was there
         before.
 
+        Args:
+            client: from where it came, for the log.
+
         Raises:
             BadRequest, InvalidValue: the form, or the archive in it, is wrong.
+            Forbidden: the user may not upload to this project, or nobody may.
             Conflict: other content was published under this name, or may be at this moment.
         """
+        _check_permitted(user, form.project)
         check_digests(form)
         found = check_distribution(form.content, form.filename, name=form.project, version=form.version)
         candidate = Candidate(
@@ -121,19 +128,19 @@ class Publisher:
             sha256=form.sha256_digest,
             chunks=lambda: _chunks(form.content),
         )
-        return self.publish_checked(candidate, by=user.username)
+        return self.publish_checked(candidate, by=user.username, client=client)
 
-    def publish_checked(self, candidate: Candidate, *, by: str) -> str:
+    def publish_checked(self, candidate: Candidate, *, by: str, client: str = "") -> str:
         """Publish a file that was checked; see `publish`.
 
         Args:
             by: who brought it, for the log.
         """
         try:
-            seen = self._check_unpublished(candidate)
+            seen, project = self._check_unpublished(candidate)
             self._put_file(candidate)
             metadata_sha256 = put_metadata(self._store, candidate.project, candidate.filename, candidate.found)
-            event = self._commit(candidate, metadata_sha256, by, seen)
+            event = self._commit(candidate, metadata_sha256, by, client, seen, project)
         except _Published:
             logger.info("%s was published before, with the same content", candidate.filename)
             return f"{candidate.filename} is published"
@@ -144,19 +151,36 @@ class Publisher:
             logger.exception("no rebuild could be asked for; nothing depends on it")
         return f"{candidate.filename} is published"
 
-    def _check_unpublished(self, candidate: Candidate) -> Head:
-        """Return the end of the log up to which nothing was published under this file name."""
+    def is_published(self, user: User, project: ProjectName, filename: Filename, sha256: str) -> bool:
+        """Tell whether a file is published already: before it is sent, and again when it was.
+
+        Raises:
+            Forbidden: the user may not upload to this project.
+            Conflict: other content was published under this name.
+        """
+        _check_permitted(user, project)
         view = self._index.refresh()
+        if view.current.projects.find(project) is None:
+            return False
+        published = self._index.project(view, project).files.get(filename)
+        if published is None:
+            return False
+        _check_same(filename, sha256, published)
+        return True
+
+    def _check_unpublished(self, candidate: Candidate) -> tuple[Head, Project]:
+        """Return the end of the log up to which nothing speaks against the file, and the project as it is there."""
+        view = self._index.refresh()
+        project = empty_project(candidate.project)
         if view.current.projects.find(candidate.project) is not None:
-            file = self._index.project(view, candidate.project).files.get(candidate.filename)
-            if file is not None:
-                _refuse_or_accept(candidate, file)
-        return view.current.head
+            project = self._index.project(view, candidate.project)
+        _check_publishable(candidate, project)
+        return view.current.head, project
 
     def _put_file(self, candidate: Candidate) -> None:
         key = file_key(candidate.project, candidate.filename)
         try:
-            self._store.write(key, candidate.chunks(), new=True)
+            self._store.write(key, candidate.chunks(), new=True, immutable=True)
         except AlreadyExists:
             self._take_over(key, candidate)
 
@@ -188,11 +212,19 @@ class Publisher:
 
     def _replace(self, key: str, candidate: Candidate, stat: Stat) -> None:
         try:
-            self._store.replace(key, b"".join(candidate.chunks()), etag=stat.etag)
+            self._store.replace(key, b"".join(candidate.chunks()), etag=stat.etag, immutable=True)
         except Changed:
             raise Conflict(f"another upload of {candidate.filename!r} is under way; try again") from None
 
-    def _commit(self, candidate: Candidate, metadata_sha256: str | None, by: str, seen: Head) -> Event:
+    def _commit(
+        self,
+        candidate: Candidate,
+        metadata_sha256: str | None,
+        by: str,
+        client: str,
+        seen: Head,
+        project: Project,
+    ) -> Event:
         at = timestamp(self._now())
         change = FileAdded(
             project=candidate.project,
@@ -200,29 +232,61 @@ class Publisher:
             version=candidate.found.version,
             size=candidate.size,
             sha256=candidate.sha256,
-            upload_time=at,
+            upload_time=candidate.upload_time or at,
             requires_python=candidate.found.requires_python,
             metadata_sha256=metadata_sha256,
         )
 
         def step(event: Event) -> None:
-            published = find_publication(event, change)
-            if published is not None:
-                _refuse_or_accept(candidate, published)
+            nonlocal project
+            if isinstance(event.change, ProjectChange) and event.change.project == project.name:
+                project = fold(project, [event])
+                _check_publishable(candidate, project)
 
-        return self._log.append(seen, change, by=by, at=at, id=self._new_id(), step=step)
+        return self._log.append(seen, change, by=by, at=at, id=self._new_id(), client=client, step=step)
 
 
-def _refuse_or_accept(candidate: Candidate, published: File | FileAdded) -> None:
-    if published.sha256 != candidate.sha256:
+def _check_permitted(user: User, project: ProjectName) -> None:
+    if not user.may_publish(project):
+        patterns = " and ".join(", ".join(limit) for limit in (user.projects, user.token_projects) if limit)
+        raise Forbidden(f"{user.username!r} may not upload {project!r}; it may upload {patterns or 'nothing'}")
+
+
+def _check_publishable(candidate: Candidate, project: Project) -> None:
+    """Make sure that the project, as it is now, takes the file.
+
+    Raises:
+        _Published: it has it.
+        Conflict: it has, or had, other content under this name, or removed the version.
+        Forbidden: it takes no files.
+    """
+    published = project.files.get(candidate.filename)
+    if published is not None and project.status != WITHHELD_STATUS:
+        _check_same(candidate.filename, candidate.sha256, published)
+        raise _Published
+    if project.status in CLOSED_STATUSES:
+        reason = f": {project.status_reason}" if project.status_reason else ""
+        raise Forbidden(f"project {project.name!r} is {project.status} and takes no uploads{reason}")
+    if is_withdrawn(project, candidate.found.version):
+        raise Conflict(
+            f"version {candidate.found.version} of {project.name!r} was removed; restore it, or use another version"
+        )
+
+
+def _check_same(filename: Filename, sha256: str, published: File) -> None:
+    """Make sure that a file is the one that is published under its name.
+
+    Raises:
+        Conflict: it is not, or that one was removed.
+    """
+    if published.sha256 != sha256:
         # "File already exists" is what uv looks for before it compares digests itself.
         raise Conflict(
-            f"File already exists: {candidate.filename!r} was published with sha256 {published.sha256}, "
-            f"and this one has {candidate.sha256}; a published file never changes, use another version"
+            f"File already exists: {filename!r} was published with sha256 {published.sha256}, "
+            f"and this one has {sha256}; a published file never changes, use another version"
         )
-    if isinstance(published, File) and published.removed:
-        raise Conflict(f"File already exists: {candidate.filename!r} was published and removed; its name stays taken")
-    raise _Published
+    if published.removed:
+        raise Conflict(f"File already exists: {filename!r} was published and removed; its name stays taken")
 
 
 def _chunks(content: IO[bytes]) -> Iterator[bytes]:

@@ -39,11 +39,15 @@ from pypi_lambda.app import App
 from pypi_lambda.auth import Authenticator, UserRecord, encode_user, hash_password, user_key
 from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import Delivery
+from pypi_lambda.health import Health
 from pypi_lambda.http import Request, Response
 from pypi_lambda.index import Index
 from pypi_lambda.ingestion import Ingestions
 from pypi_lambda.mirror import Mirror
 from pypi_lambda.mirrored_pages import MirroredPages
+from pypi_lambda.offered import Offers
+from pypi_lambda.parts import LocalCommits, Parts
+from pypi_lambda.policy import Policy
 from pypi_lambda.upload import Publisher
 from tests.distributions import Distribution
 
@@ -262,6 +266,9 @@ def make_app(
     request_rebuild: Callable[[int], None] = lambda seq: None,
     max_staleness_seconds: float = 0,
     clock: Callable[[], float] = lambda: 0.0,
+    authenticator: Authenticator = _AUTHENTICATOR,
+    policy: Policy | None = None,
+    now: Callable[[], datetime] = lambda: NOW,
 ) -> App:
     """Build an app, as a process that just started has it, that does nothing in the background."""
     renderer = renderer or Renderer()
@@ -271,19 +278,24 @@ def make_app(
         max_staleness_seconds=max_staleness_seconds,
         clock=clock,
         request_repair=lambda: None,
+        policy=policy,
     )
+    offers = Offers(store, renderer, policy, now=now)
     publisher = Publisher(store, index, now=lambda: NOW, new_id=new_id or ids(), request_rebuild=request_rebuild)
-    pages = MirroredPages(
-        store, renderer, make_upstream=lambda: Upstream(upstream, user_agent="tests"), now=lambda: NOW
-    )
+    pages = MirroredPages(store, renderer, make_upstream=lambda: Upstream(upstream, user_agent="tests"), now=now)
     return App(
         store,
+        make_health=lambda: Health(index, now=lambda: NOW, clock=clock),
+        render_metrics=lambda: b"",
         index=index,
-        authenticator=_AUTHENTICATOR,
+        authenticator=authenticator,
         mirror=Mirror(store, pages, ingestions=Ingestions()),
         make_publisher=lambda: publisher,
+        make_parts=lambda: Parts(store, publisher, LocalCommits()),
         delivery=Delivery(store, clock=clock),
         copies=Copies(store),
+        policy=policy,
+        make_offers=lambda: offers,
     )
 
 

@@ -7,6 +7,7 @@ Invoke, UpdateFunctionConfiguration, GetFunctionConfiguration in the AWS Lambda 
 
 import json
 import re
+from base64 import b64decode
 from collections import Counter
 from dataclasses import dataclass
 from threading import Lock
@@ -127,7 +128,8 @@ def _invoke(service: LambdaService, request: HttpRequest) -> HttpResponse:
     if request.fields.get("x-amz-invocation-type") == "Event":
         service.invoke_event(request.body, depth=depth)
         return HttpResponse(status=202)
-    outcome = service.invoke(request.body, depth=depth)
+    client_context = b64decode(request.fields.get("x-amz-client-context", "")).decode()
+    outcome = service.invoke(request.body, depth=depth, client_context=client_context)
     failed = (("X-Amz-Function-Error", "Unhandled"),) if outcome.error is not None else ()
     return HttpResponse(status=200, headers=(("Content-Type", "application/json"), *failed), body=outcome.payload)
 

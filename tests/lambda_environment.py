@@ -264,4 +264,6 @@ class Environment:
             "Lambda-Runtime-Invoked-Function-Arn": arn,
             "Lambda-Runtime-Trace-Id": f"Root=1-00000000-{'0' * 24};Sampled=0;Lineage=1:00000000:{invocation.depth}",
         }
+        if invocation.client_context:
+            headers["Lambda-Runtime-Client-Context"] = invocation.client_context
         return HttpResponse(status=200, headers=tuple(headers.items()), body=invocation.payload)

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """An event on its way to an environment; `depth` counts the invocations that led to it, the function's own ones."""
+    """An event on its way to an environment.
+
+    Attributes:
+        depth: counts the invocations that led to it, the function's own ones.
+        client_context: JSON that the invoker sent beside the payload, or "".
+    """
 
     id: str
     payload: bytes
     depth: int = 1
+    client_context: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

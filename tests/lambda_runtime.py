@@ -88,7 +88,7 @@ class LambdaService:
         for environment in environments:
             environment.close()
 
-    def invoke(self, payload: bytes, *, depth: int = 1) -> Outcome:
+    def invoke(self, payload: bytes, *, depth: int = 1, client_context: str = "") -> Outcome:
         """Invoke the function and wait for what becomes of it.
 
         Raises:
@@ -96,7 +96,8 @@ class LambdaService:
         """
         if len(payload) > MAX_REQUEST_BYTES:
             raise RequestTooLarge(f"Request must be smaller than {MAX_REQUEST_BYTES} bytes for the Invoke operation")
-        return self._run(Invocation(id=self._new_id(), payload=payload, depth=depth), "RequestResponse", attempt=1)
+        invocation = Invocation(id=self._new_id(), payload=payload, depth=depth, client_context=client_context)
+        return self._run(invocation, "RequestResponse", attempt=1)
 
     def call(self, event: object) -> Any:
         """Invoke the function with a JSON value and return what it returned.

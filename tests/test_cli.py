@@ -24,7 +24,7 @@ DEMO = make_wheel("demo", "1.0")
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Settings of its own for each test; commands put more of them into the environment."""
-    for name in SETTINGS:
+    for name in (*SETTINGS, "FUNCTION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BUCKET", f"file://{tmp_path}")
     monkeypatch.setenv("UPSTREAM_INDEX_URL", "http://127.0.0.1:9/simple/")
@@ -80,8 +80,8 @@ class TestUsers:
         ("arguments", "sentence"),
         [
             (("add", "a:b"), "invalid username 'a:b': 1 to 128 printable characters without ':'"),
-            (("remove", ""), "invalid username '': 1 to 128 printable characters without ':'"),
-            (("add", "ann"), "invalid password '(not shown)': 1 to 1,024 printable characters"),
+            (("remove", ""), "invalid username '': text that is not empty"),
+            (("add", "ann"), "invalid password '(not shown)': text that is not empty"),
         ],
     )
     def test_wrong_input(self, store: FolderStore, arguments: tuple[str, ...], sentence: str) -> None:
@@ -176,3 +176,14 @@ class TestSetUp:
         )
         assert second.stdout == ""
         assert list(contents(store, "probe/")) == []
+
+    def test_more_users(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The command for more users names the bucket, unless it is the one that is taken without a name."""
+        elsewhere = f"file://{tmp_path / 'a folder'}"
+        monkeypatch.setenv("BUCKET", elsewhere)
+        last = run("set-up", "http://127.0.0.1:8080").stdout.rstrip().splitlines()[-1]
+        command = "More users:  serverless-pypi user add NAME [--upload]"
+        assert last == f"{command} --bucket '{elsewhere}'"
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("BUCKET")
+        assert run("set-up", "http://127.0.0.1:8080").stdout.rstrip().splitlines()[-1] == command

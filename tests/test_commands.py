@@ -3,11 +3,15 @@
 import pytest
 
 from indexer.errors import InvalidValue
+from indexer.log import Head
 from pypi_lambda.arguments import Secret, Text
 from pypi_lambda.commands import COMMANDS, find_command
 from pypi_lambda.context import Command
 from pypi_lambda.manage.index import Rebuild, Reindex
+from pypi_lambda.manage.retention import CollectGarbage
+from pypi_lambda.manage.stats import Stats
 from pypi_lambda.manage.users import PutUser, RemoveUser
+from pypi_lambda.manage.verify import Verify
 
 SCHEDULED_EVENT = {
     "version": "0",
@@ -47,8 +51,19 @@ USER = {"username": "ada", "password": "secret", "upload": True}
             {"putUser": {"username": "ada", "password": "secret"}},
             PutUser(username=Text("ada"), password=Secret("secret"), upload=False),
         ),
+        (
+            {"putUser": {**USER, "projects": ["Acme_*", "zoo"]}},
+            PutUser(username=Text("ada"), password=Secret("secret"), upload=True, projects=("acme-*", "zoo")),
+        ),
         ({"removeUser": {"username": "ada"}}, RemoveUser(username=Text("ada"))),
         ({"removeUser": "ada"}, RemoveUser(username=Text("ada"))),
+        ("verify", Verify()),
+        ({"verify": {"deep": True, "repair": True, "after": "six"}}, Verify(deep=True, repair=True, after="six")),
+        ({"verify": {"expect": f"7:{'0' * 64}"}}, Verify(expect=Head(seq=7, digest="0" * 64))),
+        ("stats", Stats()),
+        ({"stats": {}}, Stats()),
+        ({"gc": {"dryRun": True}}, CollectGarbage(dry_run=True)),
+        ({"gc": {"orphans": True}}, CollectGarbage(orphans=True)),
     ],
 )
 def test_command(event: object, command: Command) -> None:
@@ -97,16 +112,23 @@ def test_no_command(event: object) -> None:
         ("removeUser", "invalid removeUser None: text that is not empty"),
         ({"removeUser": ""}, "invalid removeUser '': text that is not empty"),
         ({"removeUser": {}}, "invalid removeUser.username None: text that is not empty"),
-        ({"putUser": "ada"}, "invalid putUser '(not shown)': an object with username, password, upload (optional)"),
+        (
+            {"putUser": "ada"},
+            "invalid putUser '(not shown)': an object with username, password, upload (optional), projects (optional)",
+        ),
         (
             {"putUser": {**USER, "admin": True}},
-            "invalid putUser 'admin': the members are username, password, upload (optional)",
+            "invalid putUser 'admin': the members are username, password, upload (optional), projects (optional)",
         ),
         ({"putUser": {"username": "ada"}}, "invalid putUser.password '(not shown)': text that is not empty"),
         ({"putUser": {"password": "secret"}}, "invalid putUser.username None: text that is not empty"),
         ({"putUser": {**USER, "username": 1}}, "invalid putUser.username 1: text that is not empty"),
         ({"putUser": {**USER, "password": 1234}}, "invalid putUser.password '(not shown)': text that is not empty"),
         ({"putUser": {**USER, "upload": "yes"}}, "invalid putUser.upload 'yes': true or false"),
+        (
+            {"putUser": {**USER, "projects": []}},
+            "invalid putUser.projects []: patterns of project names, such as 'acme-*'",
+        ),
     ],
 )
 def test_refused(event: object, message: str) -> None:
@@ -119,4 +141,4 @@ def test_refused(event: object, message: str) -> None:
 
 def test_password_is_not_in_the_log() -> None:
     """A command can be logged: it does not show the password."""
-    assert repr(find_command({"putUser": USER})) == "PutUser(username='ada', upload=True)"
+    assert repr(find_command({"putUser": USER})) == "PutUser(username='ada', upload=True, projects=())"

@@ -9,8 +9,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from pypi_lambda.commands import Rebuild, find_command
+from pypi_lambda.commands import find_command
 from pypi_lambda.control import PAUSES_SECONDS, Control
+from pypi_lambda.manage.index import Rebuild
 from pypi_lambda.remote import REPAIR_EVERY_SECONDS, RemoteRebuilds
 from tests.lambda_control import CONFLICT, INVOKE, INVOKE_DENIED, THROTTLED, UPDATE, UPDATE_DENIED, ControlPlane
 from tests.lambda_environment import Function, make_runtime
@@ -176,4 +177,4 @@ def test_rebuilds(plane: ControlPlane, control: Control) -> None:
     rebuilds.request_repair()
     service_of(plane).wait_idle()
     commands = [find_command(json.loads(record.payload)) for record in service_of(plane).history]
-    assert sorted(commands, key=repr) == [Rebuild(seq=42), Rebuild(seq=None), Rebuild(seq=None)]
+    assert sorted(commands, key=repr) == [Rebuild(up_to=42), Rebuild(up_to=None), Rebuild(up_to=None)]

@@ -489,7 +489,7 @@ def test_truncated_upload_is_refused(door: FrontDoor, kilobytes: int) -> None:
         read(BUILDERS[door](method="POST", headers=[MULTIPART], body=bytes(kilobytes * 1_024)))
     assert raised.value.message == (
         f"the body did not arrive whole: {door.name} carries at most {door.request_bytes:,} bytes; "
-        "put a larger file under incoming/ in the bucket with any S3 tool, and it will be published"
+        "`serverless-pypi upload` brings files of any size"
     )
 
 

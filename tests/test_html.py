@@ -85,7 +85,10 @@ def test_a_project_without_files_has_a_page() -> None:
     ("changes", "expected"),
     [
         ({}, {}),
-        ({"size": 5, "upload_time": "2026-01-01T00:00:00.000000Z"}, {}),
+        (
+            {"size": 5, "upload_time": "2026-01-01T00:00:00.000000Z"},
+            {"data-size": "5", "data-upload-time": "2026-01-01T00:00:00.000000Z"},
+        ),
         ({"requires_python": None}, {}),
         ({"requires_python": ""}, {"data-requires-python": ""}),
         ({"requires_python": ">=3,<4"}, {"data-requires-python": ">=3,<4"}),

@@ -126,7 +126,7 @@ def test_the_zip_has_what_the_function_loads_and_no_more(names: list[str]) -> No
         r"\.data/",
         r"_?cffi",
         r"^boto|^s3transfer|^jmespath|^granian|^click|^tqdm|^deploy/|^setuptools|^pip/",
-        r"^pypi_lambda/(__pycache__/)?(cli|server|wsgi|progress)\.",
+        r"^pypi_lambda/(__pycache__/)?(cli/|server\.|wsgi\.|progress\.)",
         r"^pydantic/v1/",
     ],
 )

@@ -138,10 +138,10 @@ def test_withdrawn_after_a_lost_race(store: FolderStore) -> None:
     """A writer that lost the race for a number sees the winner's event before it tries the next."""
 
     class Overtaken(Adversary):
-        def put_new(self, key: str, body: bytes, *, content_type: str = "") -> str:
+        def put_new(self, key: str, body: bytes, *, content_type: str = "", immutable: bool = False) -> str:
             if not any(call.method == "put_new" for call in self.calls):
                 append(self.inner, "winner")
-            return super().put_new(key, body, content_type=content_type)
+            return super().put_new(key, body, content_type=content_type, immutable=immutable)
 
     passed: list[str] = []
     event = Log(Overtaken(store)).append(
@@ -339,3 +339,21 @@ def test_listed_event_that_cannot_be_read(store: FolderStore) -> None:
     with pytest.raises(StoreUnavailable) as caught:
         read(forgetful)
     assert caught.value.key == log_key(20)
+
+
+@pytest.mark.parametrize(("after", "last"), [(0, 5), (2, 4), (4, 5), (5, 5)])
+def test_read_between(store: FolderStore, after: int, last: int) -> None:
+    """A stretch of the log is read from any event to any later one."""
+    events = write_log(store, *(added("demo", version=f"{number}.0") for number in range(6)))
+    assert list(Log(store).read_between(after, last)) == events[after:last]
+
+
+def test_event_by_number(store: FolderStore) -> None:
+    """An event is found by its number; one that is not there, or says another number, is noticed."""
+    events = write_log(store, added("demo"), added("other"))
+    assert Log(store).get_event(2) == events[1]
+    with pytest.raises(CorruptObject, match=r"the event is missing, at 'log/0*3\.json'"):
+        Log(store).get_event(3)
+    store.put(log_key(3), store.get(log_key(2)).body)
+    with pytest.raises(CorruptObject, match=r"the event says it is number 2, at 'log/0*3\.json'"):
+        Log(store).get_event(3)

@@ -16,12 +16,14 @@ from indexer.log import ORIGIN, Log, log_key
 from indexer.master import encode_names, filter_key, names_digest, names_key
 from indexer.names import ProjectName
 from indexer.rebuild import load_snapshot, rebuild
-from indexer.reindex import KEEP_PAGES, KEEP_SUPERSEDED, KEEP_TRANSIENT, Reindexed, reindex
+from indexer.reindex import Reindexed, reindex
+from indexer.retention import KEEP_PAGES, KEEP_SUPERSEDED, KEEP_TRANSIENT
 from indexer.root import root_key
 from indexer.simple import Renderer
 from indexer.snapshot import SNAPSHOT_KEY, UpstreamNames
 from indexer.store import ObjectStore
 from indexer.upstream import Upstream
+from pypi_lambda.policy import Policy
 from tests.adversary import Adversary
 from tests.builders import AT, NOW, added, contents, ids, write_log
 from tests.distributions import make_wheel
@@ -174,6 +176,17 @@ def _root(store: ObjectStore, done: Reindexed) -> bytes:
     return gzip.decompress(store.get(root_key(done.rebuilt.snapshot, "json")).body)
 
 
+def test_a_selection_is_listed(store: FolderStore, upstream: FakeUpstream) -> None:
+    """Where not all of the upstream's names may enter, the listing of those that may is made, and no other."""
+    client = Upstream(upstream.url, user_agent="tests")
+    policy = Policy(deny=("num*",))
+    done = reindex(store, client, RENDERER, now=lambda: NOW, new_id=ids(), by="tests", selection=policy)
+    client.close()
+    keys = {root_key(done.rebuilt.snapshot, extension, policy) for extension in ("json", "html")}
+    assert {stat.key for stat in store.list("index/")} == keys
+    assert [b"numpy" in gzip.decompress(store.get(key).body) for key in keys] == [False, False]
+
+
 @pytest.mark.parametrize("damaged", [False, True])
 def test_lost_page_is_restored(store: FolderStore, upstream: FakeUpstream, damaged: bool) -> None:
     """A page that was deleted or damaged does not stop the reindex, which brings it back."""
@@ -266,10 +279,10 @@ def test_event_that_arrives_meanwhile_is_kept(store: FolderStore, upstream: Fake
     """An upload while the list is read loses nothing: both are in the log and in the snapshot."""
 
     class Busy(Adversary):
-        def put(self, key: str, body: bytes, *, content_type: str = "") -> str:
+        def put(self, key: str, body: bytes, *, content_type: str = "", immutable: bool = False) -> str:
             if key == names_key(DIGEST):
                 write_log(self.inner, added("meanwhile"))
-            return super().put(key, body, content_type=content_type)
+            return super().put(key, body, content_type=content_type, immutable=immutable)
 
     client = Upstream(upstream.url, user_agent="tests")
     done = reindex(Busy(store), client, RENDERER, now=lambda: NOW, new_id=ids("re"), by="tests")

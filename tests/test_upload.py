@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import StoreUnavailable
-from indexer.events import FileAdded, FileRemoved, UserPut
+from indexer.events import FileAdded, FileRemoved, FileRestored, ProjectStatusSet, UserPut
 from indexer.folder import FolderStore
-from indexer.log import ORIGIN, Log
+from indexer.log import ORIGIN, Log, head_of
 from indexer.names import Filename, ProjectName
 from indexer.simple import Renderer
 from indexer.store import ObjectStore
+from pypi_lambda.admin import Users
 from pypi_lambda.auth import User, user_key
 from pypi_lambda.forms import read_upload
-from pypi_lambda.http import Conflict
+from pypi_lambda.http import Conflict, Forbidden
 from pypi_lambda.index import Index
 from pypi_lambda.upload import MAX_FILE_BYTES, ORPHAN_AGE, Publisher
 from tests.adversary import Adversary, Call, Fault, Mischief
@@ -73,11 +74,11 @@ def publisher(
     return Publisher(store, index, now=lambda: now, new_id=ids("upload "), request_rebuild=request_rebuild)
 
 
-def publish(publisher: Publisher, distribution: Distribution) -> str:
+def publish(publisher: Publisher, distribution: Distribution, who: User = WHO, client: str = "") -> str:
     body, content_type = upload_form(distribution)
     form = read_upload(io.BytesIO(body), content_type=content_type, content_length=len(body), max_bytes=MAX_FILE_BYTES)
     try:
-        return publisher.publish(form, WHO)
+        return publisher.publish(form, who, client=client)
     finally:
         form.close()
 
@@ -312,6 +313,113 @@ class TestRaces:
             publish(publisher(Adversary(store, fault)), WHEEL)
         assert publish(publisher(store), WHEEL) == f"{WHEEL.filename} is published"
         assert len(changes(store)) == 1
+
+
+class TestClosed:
+    """Projects that take no uploads, and versions that were removed."""
+
+    @pytest.mark.parametrize("status", ["archived", "quarantined"])
+    @pytest.mark.parametrize("reason", ["", "moved away"])
+    def test_status(self, store: FolderStore, status: str, reason: str) -> None:
+        """An archived or quarantined project takes no file, and says why; nothing is stored."""
+        write_log(store, added("de-mo", version="0.1"), ProjectStatusSet(project=DEMO, status=status, reason=reason))
+        before = contents(store)
+        with pytest.raises(Forbidden) as caught:
+            publish(publisher(store), WHEEL)
+        told = f"project 'de-mo' is {status} and takes no uploads" + (": moved away" if reason else "")
+        assert (str(caught.value), contents(store)) == (told, before)
+
+    def test_other_statuses(self, store: FolderStore) -> None:
+        """A deprecated project takes files, and one that is active again."""
+        for number, status in enumerate(("deprecated", "archived", "active")):
+            *_, last = [None, *Log(store).read_after(ORIGIN)]
+            head = ORIGIN if last is None else head_of(last)
+            status_set = ProjectStatusSet(project=DEMO, status=status, reason="")
+            write_log(store, added("de-mo", version=f"0.{number}"), status_set, after=head)
+            if status != "archived":
+                publish(publisher(store), make_wheel("De.Mo", f"1.{number}"))
+        assert len([change for change in changes(store) if isinstance(change, FileAdded)]) == 5
+
+    def test_the_same_in_an_archive(self, store: FolderStore) -> None:
+        """The same file again is a success in an archived project, as ever; not in one that offers no files."""
+        archived = ProjectStatusSet(project=DEMO, status="archived", reason="")
+        quarantined = ProjectStatusSet(project=DEMO, status="quarantined", reason="")
+        events = write_log(store, added_wheel(), archived)
+        assert publish(publisher(store), WHEEL) == f"{WHEEL.filename} is published"
+        with pytest.raises(Conflict):
+            publish(publisher(store), OTHER)
+        write_log(store, quarantined, after=head_of(events[-1]))
+        with pytest.raises(Forbidden):
+            publish(publisher(store), WHEEL)
+
+    @pytest.mark.parametrize("status", ["archived", "quarantined"])
+    def test_race(self, store: FolderStore, status: str) -> None:
+        """Where the status comes first in the log, an upload that had begun before is refused."""
+        write_log(store, added("de-mo", version="0.1"))
+        fault = Fault(Mischief.SLOW, when=lambda call: call.method == "write")
+        with ThreadPoolExecutor(1) as thread:
+            uploading = thread.submit(publish, publisher(Adversary(store, fault)), WHEEL)
+            assert fault.reached.wait(PATIENCE_SECONDS)
+            Log(store).append(
+                ORIGIN, ProjectStatusSet(project=DEMO, status=status, reason="why"), by="me", at=AT, id="status"
+            )
+            fault.release.set()
+            with pytest.raises(Forbidden, match=f"^project 'de-mo' is {status} and takes no uploads: why$"):
+                uploading.result(PATIENCE_SECONDS)
+        assert not any(isinstance(change, FileAdded) and change.version == "1.0" for change in changes(store))
+
+    def test_a_removed_version(self, store: FolderStore) -> None:
+        """A version that was removed is not published again under another file name; one of which a file is left is."""
+        old, sdist = added_wheel(), make_sdist("De.Mo", "1.0")
+        events = write_log(store, old, FileRemoved(project=DEMO, filename=old.filename))
+        with pytest.raises(Conflict) as caught:
+            publish(publisher(store), sdist)
+        told = "version 1.0 of 'de-mo' was removed; restore it, or use another version"
+        assert str(caught.value) == told
+        write_log(store, FileRestored(project=DEMO, filename=old.filename), after=head_of(events[-1]))
+        assert publish(publisher(store), sdist) == f"{sdist.filename} is published"
+
+    def test_over_http(self, site: Site) -> None:
+        """A client is told 403, and why."""
+        assert site.upload(WHEEL).status == 200
+        site.happen(ProjectStatusSet(project=DEMO, status="archived", reason="moved away"))
+        answer = site.upload(SDIST)
+        assert (answer.status, answer.text) == (403, "project 'de-mo' is archived and takes no uploads: moved away\n")
+
+
+class TestPermitted:
+    def test_patterns(self, store: FolderStore) -> None:
+        """A user whose uploads are limited to some names publishes those, and is told the patterns for others."""
+        limited = User(username="ann", upload=True, projects=("acme-*", "de-mo"))
+        assert publish(publisher(store), WHEEL, limited) == f"{WHEEL.filename} is published"
+        before = contents(store)
+        with pytest.raises(Forbidden) as caught:
+            publish(publisher(store), make_wheel("other", "1.0"), limited)
+        assert str(caught.value) == "'ann' may not upload 'other'; it may upload acme-*, de-mo"
+        assert contents(store) == before
+
+    def test_through_the_record(self, site: Site) -> None:
+        """What a user's record says holds for the next upload."""
+        users = Users(site.store, now=lambda: NOW, new_id=ids("user "), by="me")
+        users.put("ann", "a password", upload=True, projects=("acme-*",))
+        user = ("ann", "a password")
+        refused = site.upload(WHEEL, user=user)
+        assert (refused.status, refused.text) == (403, "'ann' may not upload 'de-mo'; it may upload acme-*\n")
+        assert site.upload(make_wheel("Acme.Tool", "1.0"), user=user).status == 200
+        users.put("ann", "a password", upload=True)
+        assert site.upload(WHEEL, user=user).status == 200
+
+
+def test_from_where(store: FolderStore) -> None:
+    """The event says who published, and from where."""
+    publish(publisher(store), WHEEL, client="192.0.2.1")
+    assert [(event.by, event.client) for event in Log(store).read_after(ORIGIN)] == [("somebody", "192.0.2.1")]
+
+
+def test_from_where_over_http(site: Site) -> None:
+    """The address of the client is in the event of its upload."""
+    assert site.upload(WHEEL).status == 200
+    assert [(event.by, event.client) for event in Log(site.store).read_after(ORIGIN)] == [("uploader", "127.0.0.1")]
 
 
 class TestOverHttp:

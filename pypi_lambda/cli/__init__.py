@@ -46,6 +46,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "log": "audit:log",
         "reindex": "index:reindex",
         "rebuild": "index:rebuild",
+        "verify": "upkeep:verify",
+        "stats": "upkeep:stats",
+        "gc": "upkeep:gc",
     },
 }
 

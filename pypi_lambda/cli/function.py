@@ -4,6 +4,7 @@ Invoke in the AWS Lambda API reference: "FunctionError", and "Errors" for what c
 """
 
 import json
+from base64 import b64encode
 from typing import Any
 
 import click
@@ -14,12 +15,13 @@ INVOCATION_SECONDS = 910  # an invocation lives at most 900
 CONNECT_SECONDS = 10
 
 
-def invoke(function: str, command: str, argument: object) -> dict[str, Any]:
+def invoke(function: str, command: str, argument: object, *, caller: str) -> dict[str, Any]:
     """Return what the function answers to a command.
 
     Args:
         function: its name or ARN.
         argument: JSON.
+        caller: who invokes it, for its log of events.
 
     Raises:
         WrongInput: the function refused the command.
@@ -28,7 +30,12 @@ def invoke(function: str, command: str, argument: object) -> dict[str, Any]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        answer = _client(function).invoke(FunctionName=function, Payload=json.dumps({command: argument}).encode())
+        answer = _client(function).invoke(
+            FunctionName=function,
+            # "Up to 3,583 bytes of base64-encoded data about the invoking client to pass to the function"
+            ClientContext=b64encode(json.dumps({"custom": {"caller": caller}}).encode()).decode(),
+            Payload=json.dumps({command: argument}).encode(),
+        )
         body = answer["Payload"].read()
     except (BotoCoreError, ClientError) as error:
         raise click.ClickException(f"the function {function!r} could not be invoked: {error}") from None

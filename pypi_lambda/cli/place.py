@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,9 @@ from indexer.value import replace
 from pypi_lambda.cli.faults import WrongInput, told
 from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from pypi_lambda.service import Service
 
 DEFAULT_BUCKET = "file://./data"
 BY = "command line"  # who gives the commands, in the log; which account of which machine, is told as from where
@@ -34,7 +37,6 @@ class Place:
     """Where a command is carried out, and how its result is shown.
 
     Attributes:
-        settings: as the command line and the environment have it; for a function, nobody's.
         function: the function's name, or None for here.
     """
 
@@ -42,6 +44,7 @@ class Place:
         self.function = function
         self._bucket = bucket
         self._as_json = as_json
+        self._service: Service | None = None
 
     def run(self, name: str, argument: object = None, *, doing: str = "", unit: str = "") -> Result:
         """Carry a command out and return its result, which is JSON.
@@ -59,11 +62,40 @@ class Place:
         if self.function is not None:
             from pypi_lambda.cli.function import invoke
 
-            return invoke(self.function, name, argument)
+            return invoke(self.function, name, argument, caller=_caller())
         try:
-            return _run_here(self.read_settings(), name, argument, doing=doing, unit=unit)
+            return self._run_here(name, argument, doing=doing, unit=unit)
         except InvalidValue as error:  # who types it knows what the command's members are called, but not as JSON
             raise InvalidValue(error.field.removeprefix(f"{name}."), error.value, error.accepted) from None
+
+    def _run_here(self, name: str, argument: object, *, doing: str, unit: str) -> Result:
+        from pypi_lambda.commands import parse_command
+        from pypi_lambda.context import Context, no_progress
+        from pypi_lambda.progress import Progress
+        from pypi_lambda.service import make_service
+
+        settings = self.read_settings()
+        command = parse_command(name, argument)
+        # Kept for the next one: what it loads at its start may be a megabyte.
+        service = self._service = self._service or make_service(settings)
+        with Progress(doing, unit=unit) if doing else nullcontext() as progress:
+            context = Context(
+                service=service,
+                settings=settings,
+                now=utc_now,
+                new_id=new_id,
+                sleep=time.sleep,
+                by=BY,
+                client=_caller(),
+                on_rebuilt=lambda seq: None,
+                on_progress=no_progress if progress is None else progress.update,
+            )
+            try:
+                done = command.run(context)
+            finally:
+                service.rebuilder.wait()  # so that the next process starts from a snapshot that has the change
+        result: Result = decode_json(encode_json(done))
+        return result
 
     def read_settings(self, *, upstream: str | None = None) -> Settings:
         """Return the settings of what is done here."""
@@ -86,7 +118,11 @@ class Place:
             self.show(done)
             return
         for line in lines:
-            click.echo(printable(line), err=True)
+            self.say(line)
+
+    def say(self, line: str) -> None:
+        """Say something on standard error, whatever the result is shown as."""
+        click.echo(printable(line), err=True)
 
     def show_line(self, item: Result, line: str) -> None:
         """Show one of many: as a line of JSON where that is wanted, else the line."""
@@ -148,7 +184,7 @@ def read_settings_here(bucket: str | None, upstream: str | None, *, quiet: bool 
     Raises:
         InvalidValue: one of them is not what it accepts.
     """
-    from pypi_lambda.service import configure_logging
+    from pypi_lambda.logs import configure_logging
 
     given: Mapping[str, str | None] = {"BUCKET": bucket, "UPSTREAM_INDEX_URL": upstream}
     os.environ.update({name: value for name, value in given.items() if value is not None})
@@ -168,35 +204,7 @@ def printable(text: str) -> str:
     )
 
 
-def _run_here(settings: Settings, name: str, argument: object, *, doing: str, unit: str) -> Result:
-    from pypi_lambda.commands import parse_command
-    from pypi_lambda.context import Context, no_progress
-    from pypi_lambda.progress import Progress
-    from pypi_lambda.service import make_service
-
-    command = parse_command(name, argument)
-    service = make_service(settings)
-    with Progress(doing, unit=unit) if doing else nullcontext() as progress:
-        context = Context(
-            service=service,
-            settings=settings,
-            now=utc_now,
-            new_id=new_id,
-            sleep=time.sleep,
-            by=BY,
-            client=_client(),
-            on_rebuilt=lambda seq: None,
-            on_progress=no_progress if progress is None else progress.update,
-        )
-        try:
-            done = command.run(context)
-        finally:
-            service.rebuilder.wait()  # so that the next process starts from a snapshot that has the change
-    result: Result = decode_json(encode_json(done))
-    return result
-
-
-def _client() -> str:
+def _caller() -> str:
     """Return the account and the machine, for the log; "" for what has no name."""
     import getpass
 

@@ -52,7 +52,7 @@ def serve(bucket: str | None, upstream: str | None, host: str, port: int, worker
 @told()
 def set_up(url: str) -> None:
     """Make sure that the store can be used, and that it has a user and a snapshot."""
-    from indexer.rebuild import rebuild
+    from indexer.rebuild import load_snapshot, rebuild
     from indexer.store import check_store, open_store
     from pypi_lambda.admin import Users, add_first_user
     from pypi_lambda.service import renderer_of
@@ -61,7 +61,8 @@ def set_up(url: str) -> None:
     store = open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
     check_store(store, new_id())
     password = new_password()
-    users = Users(store, now=utc_now, new_id=new_id, by="serve")
+    head = load_snapshot(store, renderer_of(settings)).snapshot.head
+    users = Users(store, now=utc_now, new_id=new_id, by="serve", head=head)
     if add_first_user(users, store, FIRST_USER, password):
         click.echo(_welcome(url, settings.bucket, FIRST_USER, password))
     rebuild(store, renderer_of(settings))

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from pypi_lambda.cli.place import Place, at_place
+from pypi_lambda.cli.place import Place, Result, at_place
 from pypi_lambda.cli.serve import new_password
 
 
@@ -16,19 +16,30 @@ def user() -> None:
 @user.command()
 @click.argument("name")
 @click.option("--upload", is_flag=True, help="The user may upload, not only read.")
+@click.option(
+    "--projects",
+    multiple=True,
+    metavar="PATTERN",
+    help="The user may upload only to projects of such names, as in 'acme-*'; may be repeated.",
+)
 @click.option("--generate", is_flag=True, help="Make a random password and print it.")
 @at_place
-def add(place: Place, name: str, upload: bool, generate: bool) -> None:
-    """Add the user NAME, or give it another password or role.
+def add(place: Place, name: str, upload: bool, projects: tuple[str, ...], generate: bool) -> None:
+    """Add the user NAME, or give it another password or other rights.
 
     The password is asked for, or read from standard input when that is no terminal.
     """
     password = new_password() if generate else _read_password()
-    done = place.run("putUser", {"username": name, "password": password, "upload": upload})
+    patterns = [pattern for text in projects for pattern in text.split(",")] or None
+    done = place.run("putUser", {"username": name, "password": password, "upload": upload, "projects": patterns})
     role = "read and upload" if upload else "read"
-    click.echo(f"{name} may {role}.", err=True)
-    if generate:
-        place.show({**done, "password": password}, password)
+    to = f" to {', '.join(done['projects'])}" if done.get("projects") else ""
+    same = "" if done.get("changed", True) else ", as before"
+    if not generate:
+        place.tell(done, f"{name} may {role}{to}{same}.")
+        return
+    place.say(f"{name} may {role}{to}.")
+    place.show({**done, "password": password}, password)
 
 
 def _read_password() -> str:
@@ -52,10 +63,12 @@ def remove(place: Place, name: str) -> None:
 @user.command("list")
 @at_place
 def list_users(place: Place) -> None:
-    """List users and roles. Of users that serverless-pypi 0.0.6 added only a digest is known."""
+    """List users and what they may. Of users that serverless-pypi 0.0.6 added only a digest is known."""
     done = place.run("listUsers")
-    lines = (
-        f"{listed['username'] or 'sha256:' + listed['digest']}\t{'upload' if listed['upload'] else 'read'}"
-        for listed in done["users"]
-    )
-    place.show(done, *lines)
+    place.show(done, *map(_line, done["users"]))
+
+
+def _line(listed: Result) -> str:
+    name = listed["username"] or f"sha256:{listed['digest']}"
+    role = "upload" if listed["upload"] else "read"
+    return "\t".join([name, role, *([", ".join(listed["projects"])] if listed.get("projects") else [])])

@@ -11,8 +11,9 @@ from indexer.root import repair_root
 from indexer.value import value
 from pypi_lambda.context import Context, Result
 from pypi_lambda.dropbox import take_all
+from pypi_lambda.manage.retention import retention_of
 from pypi_lambda.remote import FROM_ZERO
-from pypi_lambda.service import make_upstream, renderer_of
+from pypi_lambda.service import make_upstream, policy_of, renderer_of
 
 
 @value
@@ -34,6 +35,8 @@ class Reindex:
             new_id=context.new_id,
             by="reindex",
             on_progress=context.on_progress,
+            selection=policy_of(context.settings),
+            retention=retention_of(context.settings),
         )
         seq = done.rebuilt.snapshot.head.seq
         if done.rebuilt.changed:
@@ -45,6 +48,9 @@ class Reindex:
             "incoming": list(taken),
             "adopted": list(done.adopted),
             "refused": {refusal.key: refusal.reason for refusal in done.refused},
+            "deleted": {
+                reason: {"objects": amount.objects, "bytes": amount.size} for reason, amount in done.swept.items()
+            },
         }
 
 
@@ -72,7 +78,7 @@ class Rebuild:
         store, renderer = context.service.store, renderer_of(context.settings)
         if self.up_to is None:
             done = rebuild(store, renderer, from_zero=True)
-            repair_root(store, done.snapshot)
+            repair_root(store, done.snapshot, policy_of(context.settings))
         else:
             done = rebuild_up_to(store, renderer, self.up_to, now=context.now, sleep=context.sleep)
         if done.changed:

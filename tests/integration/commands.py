@@ -17,12 +17,20 @@ _FOREIGN = frozenset(
     {
         "API_GATEWAY_BASE_PATH",
         "BUCKET",
+        "FUNCTION",
         "HASH_DIST_INFO_METADATA",
         "LOGGING_LEVEL",
         "MAX_STALENESS_SECONDS",
+        "MIRROR_RETENTION_DAYS",
         "PYTHONWARNINGS",
+        "REMOVED_RETENTION_DAYS",
         "REPO_BASE_PREFIX",
+        "UPSTREAM_ALLOW",
+        "UPSTREAM_ASK_UNKNOWN",
+        "UPSTREAM_DENY",
         "UPSTREAM_INDEX_URL",
+        "UPSTREAM_MIN_AGE_DAYS",
+        "UPSTREAM_MIN_AGE_EXEMPT",
         "VIRTUAL_ENV",
     }
 )
