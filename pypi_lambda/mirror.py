@@ -213,7 +213,7 @@ class Mirror:
             with open_object(self._store, key, stat.size) as file:
                 return read_wheel_metadata(file, wheel)
         except InvalidValue as fault:
-            self.pages.fill(name, wheel, size=stat.size, lacks_metadata=True)
+            self.pages.fill(name, wheel, lacks_metadata=True)
             raise NotFound(f"{wheel!r} has no metadata: {fault}") from None
 
     def _get_source(self, name: ProjectName, filename: Filename) -> "Source":

@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup, Tag
 from indexer.events import FileRemoved, FileYanked, ProjectStatusSet
 from indexer.names import Filename, ProjectName
 from pypi_lambda.browse.detail import shown_size
-from pypi_lambda.browse.readme import render_description
+from pypi_lambda.browse.readme import MAX_MARKUP_BYTES, render_description
 from pypi_lambda.browse.versions import latest_version, sorted_versions
 from tests.apps import READER, Answer, Site, running_site
 from tests.builders import added, file
@@ -218,6 +218,34 @@ def test_descriptions(content_type: str, description: str, expected: str) -> Non
     assert rendered is not None
     assert expected in rendered
     assert "onclick" not in rendered
+
+
+def test_description_in_every_script() -> None:
+    """A description is UTF-8, whatever letters it has."""
+    rendered = render_description("Name: x\nDescription-Content-Type: text/markdown\n\ngrüße 日本\n".encode())
+    assert rendered == "<p>grüße 日本</p>\n"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "description"),
+    [
+        ("text/markdown", "<table><tr><td>" * 30_000),
+        ("text/markdown", ">" * 400_000),
+        ("text/markdown", "[^1]: x\n" + "[^1] " * 90_000),
+        (
+            "text/x-rst",
+            "".join(f".. |a{n}| replace:: {f'|a{n + 1}| ' * 8}\n" for n in range(9)) + ".. |a9| replace:: x\n\n|a0|",
+        ),
+    ],
+    ids=["nested tags", "nested quotes", "long result", "substitutions of substitutions"],
+)
+def test_description_made_to_take_for_ever(content_type: str, description: str) -> None:
+    """A description that would keep its renderer busy for hours, or make a page too long to send, is shown as it is."""
+    metadata = f"Name: x\nDescription-Content-Type: {content_type}\n\n{description}\n".encode()
+    rendered = render_description(metadata)
+    assert rendered is not None
+    assert rendered.startswith('<pre class="plain">')
+    assert len(rendered.encode()) <= MAX_MARKUP_BYTES + 100
 
 
 @pytest.mark.parametrize("metadata", [b"", b"Name: x\n", b"Name: x\n\n \n"])

@@ -23,7 +23,7 @@ def make_page(*files: dict[str, Any]) -> Any:
 
 
 def fill(page: Any, **values: Any) -> Any:
-    found = {"size": None, "upload_time": None, "metadata": None, "hash_dist_info_metadata": False} | values
+    found = {"size": None, "upload_time": None, "lacks_metadata": False} | values
     return filled(page, WHEEL, **found)
 
 
@@ -38,7 +38,7 @@ def test_what_is_missing_is_filled_in() -> None:
 def test_what_the_upstream_says_stays() -> None:
     """The upstream's word is never replaced by ours."""
     page = make_page(make_entry(size=7, upload_time=TIME, core_metadata=True, dist_info_metadata=True))
-    assert fill(page, size=8, upload_time=LATER, metadata=DIGEST) == page
+    assert fill(page, size=8, upload_time=LATER, lacks_metadata=True) == page
 
 
 def test_ours_can_be_bettered() -> None:
@@ -47,20 +47,12 @@ def test_ours_can_be_bettered() -> None:
     assert fill(page, size=8) == fill(make_page(make_entry()), size=8, upload_time=TIME)
 
 
-@pytest.mark.parametrize(
-    ("metadata", "hashed", "core", "legacy"),
-    [
-        (DIGEST, False, {"sha256": DIGEST}, True),
-        (DIGEST, True, {"sha256": DIGEST}, {"sha256": DIGEST}),
-        (False, False, False, False),
-        (False, True, False, False),
-    ],
-)
-def test_metadata_that_was_taken_from_a_wheel(metadata: str | bool, hashed: bool, core: object, legacy: object) -> None:
-    """Where we announced metadata by ourselves, its digest is said once it is known, or that there is none."""
-    page = fill(make_page(advertised(make_entry())), metadata=metadata, hash_dist_info_metadata=hashed)
-    ours = ["core-metadata", "dist-info-metadata"]
-    assert page == make_page(make_entry(core_metadata=core, dist_info_metadata=legacy, _filled=ours))
+@pytest.mark.parametrize("lacks_metadata", [False, True])
+def test_metadata_that_we_announced(lacks_metadata: bool) -> None:
+    """Where we announced metadata by ourselves, that is taken back once a wheel turns out to have none."""
+    page = fill(make_page(advertised(make_entry())), size=7, lacks_metadata=lacks_metadata)
+    said = {"core_metadata": not lacks_metadata, "dist_info_metadata": not lacks_metadata}
+    assert page == make_page(make_entry(size=7, **said, _filled=["size", "core-metadata", "dist-info-metadata"]))
 
 
 class TestNextPage:
@@ -68,7 +60,7 @@ class TestNextPage:
 
     def before(self, **hashes: str) -> Any:
         entry = advertised(make_entry(**({"hashes": hashes} if hashes else {})))
-        return fill(make_page(entry), size=7, upload_time=TIME, metadata=DIGEST)
+        return fill(make_page(entry), size=7, upload_time=TIME, lacks_metadata=True)
 
     def test_an_unchanged_page(self) -> None:
         """The same page of the upstream is the same page of ours, key by key in the same order."""

@@ -183,6 +183,23 @@ def test_reindex_without_upstream(site: LambdaSite) -> None:
     assert done["upstreamFault"].startswith("the upstream index failed: ")
 
 
+def test_moving_in(function_code: Path, store: ObjectStore, tmp_path: Path) -> None:
+    """A 0.0.6 bucket is taken over, and another index's projects are brought over, by invocations."""
+    wheel, theirs = make_wheel("demo", "1.0"), make_wheel("acme-core", "1.0")
+    store.put(f"projects/demo/{wheel.filename}", wheel.content)
+    with FakeUpstream() as other:
+        other.add(theirs, yanked="broken")
+        with running_function(function_code, tmp_path / "site", environ=folder_environ(tmp_path / "data")) as site:
+            adopted = site.service.call("adopt")
+            brought = site.service.call({"importIndex": {"url": other.url, "projects": ["acme-*"]}})
+            page = json.loads(site.ask(FRONT_DOORS[0], "GET", "/simple/acme-core/", headers=[JSON]).body)
+            log = site.service.read_logs()
+    assert (adopted["adopted"], adopted["users"]) == ([f"projects/demo/{wheel.filename}"], 1)
+    assert brought["published"] == [f"projects/acme-core/{theirs.filename}"]
+    assert [(file["filename"], file["yanked"]) for file in page["files"]] == [(theirs.filename, "broken")]
+    assert other.url not in log
+
+
 def test_large_mirrored_file(function_code: Path, store: ObjectStore, tmp_path: Path) -> None:
     """A file that takes longer than a client waits is taken in once, by an invocation of its own."""
     content = bytes(INLINE_BYTES + 1)
