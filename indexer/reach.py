@@ -11,7 +11,9 @@ RFC 6890 (special-purpose addresses), RFC 4291 and 6052 (IPv4 inside IPv6).
 """
 
 import socket
+import ssl
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from threading import Lock
 from typing import Any
 
 from requests import PreparedRequest, Response
@@ -24,6 +26,7 @@ from indexer.url import origin
 
 # "The Well-Known Prefix MUST NOT be used to represent non-global IPv4 addresses" (RFC 6052), which gateways may ignore.
 _NAT64 = IPv6Network("64:ff9b::/96")
+KEPT_CONNECTIONS = 32  # to each host: a server process asks by as many threads, and what is not kept needs a handshake
 
 
 class Reach:
@@ -81,17 +84,45 @@ class ReachAdapter(HTTPAdapter):
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
-        super().__init__()
+        self._tls = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)
+        super().__init__(pool_maxsize=KEPT_CONNECTIONS)
 
     def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
         """Make the pools of direct connections."""
-        super().init_poolmanager(*arguments, **keywords)
+        super().init_poolmanager(*arguments, ssl_context=self._tls, **keywords)
         self.poolmanager.pool_classes_by_scheme = _pool_classes(self._reach)
+
+    def proxy_manager_for(self, proxy: str, **keywords: Any) -> Any:
+        """Return the pools of connections through a proxy."""
+        return super().proxy_manager_for(proxy, ssl_context=self._tls, **keywords)
 
     def send(self, request: PreparedRequest, *arguments: Any, **keywords: Any) -> Response:
         """Send a request."""
         self._reach.check_literal(request.url or "")
         return super().send(request, *arguments, **keywords)
+
+
+class _SharedContext(ssl.SSLContext):
+    """What all connections trust. urllib3 says that anew for each one, and reading the authorities takes 25 ms."""
+
+    def __init__(self, protocol: int) -> None:
+        self.hostname_checks_common_name = False  # as urllib3 has it in a context of its own
+        self._said: set[object] = set()
+        self._lock = Lock()
+
+    def load_verify_locations(self, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        """Trust these authorities, read once."""
+        with self._lock:
+            if (cafile, capath, cadata) not in self._said:
+                super().load_verify_locations(cafile, capath, cadata)
+                self._said.add((cafile, capath, cadata))
+
+    def set_alpn_protocols(self, alpn_protocols: Any) -> None:
+        """Offer these protocols; once, because a handshake that begins meanwhile reads them."""
+        with self._lock:
+            if tuple(alpn_protocols) not in self._said:
+                super().set_alpn_protocols(alpn_protocols)
+                self._said.add(tuple(alpn_protocols))
 
 
 def _pool_classes(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:

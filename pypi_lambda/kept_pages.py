@@ -16,6 +16,7 @@ from indexer.names import Filename, ProjectName
 from indexer.simple import decompress
 from indexer.store import ObjectStore, Stored
 from indexer.value import value
+from pypi_lambda.cache import Cache
 from pypi_lambda.index import Page, page_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ FORMAT_VERSION = 2
 # A 404 after a page is asked about again after so long, and believed only then: the restarts, half-deployed releases
 # and failing lookups for which whole indexes answer 404 for a while take a minute or two.
 CONFIRM_SECONDS = 300
+MAX_DECODED = 20_000  # sources of the projects of which files were asked for last, 20 MB; the largest has 30,000
 MAX_TRIES = 20  # each one lost means that another process has just done its part
 
 logger = logging.getLogger(__name__)
@@ -73,6 +75,14 @@ class KeptPage:
 
 
 @value
+class Listed:
+    """Where a project's files come from, and the bytes that say so in the store."""
+
+    sources: "Mapping[Filename, Source]"
+    body: bytes
+
+
+@value
 class Revision:
     """What is to lie in the store from now on.
 
@@ -82,7 +92,7 @@ class Revision:
     """
 
     kept: KeptPage | None
-    sources: bytes | None = None
+    sources: Listed | None = None
 
 
 class KeptPages:
@@ -95,6 +105,7 @@ class KeptPages:
     def __init__(self, store: ObjectStore, *, renderer_tag: str) -> None:
         self._store = store
         self._renderer_tag = renderer_tag
+        self._decoded: Cache[str, Mapping[Filename, Source]] = Cache(MAX_DECODED)  # by digest
 
     def keys(self, name: ProjectName) -> tuple[str, str]:
         """Return the keys of a project's page and of its check."""
@@ -127,16 +138,21 @@ class KeptPages:
         """Return where the files of the page come from that this check is about, or None when that is not stored."""
         from indexer.sources import decode_sources
 
+        decoded = self._decoded.find(check.sources_digest)
+        if decoded is not None:
+            return decoded
         key = _key(name, "sources")
         stored = self._store.find(key)
         if stored is None or digest_of(stored.body) != check.sources_digest:
             logger.warning("%s is missing, or not of the page beside it", key)
             return None
         try:
-            return decode_sources(key, stored.body)
+            decoded = decode_sources(key, stored.body)
         except CorruptObject as fault:  # of another version of this program
             logger.warning("%s", fault)
             return None
+        self._decoded.put(check.sources_digest, decoded, cost=len(decoded))
+        return decoded
 
     def update(self, name: ProjectName, revise: Callable[[KeptPage | None], Revision | None]) -> KeptPage | None:
         """Change what is stored of a project, with nothing lost that another process changes meanwhile.
@@ -201,7 +217,9 @@ class KeptPages:
         # filled in before. The check last: until it is there, a reader asks the upstream.
         self._replace(page_key, read[page_key], revision.kept.page.body)
         if revision.sources is not None:
-            self._store.put(_key(name, "sources"), revision.sources)
+            self._store.put(_key(name, "sources"), revision.sources.body)
+            sources = revision.sources.sources
+            self._decoded.put(revision.kept.check.sources_digest, sources, cost=len(sources))
         if before is None or before.check != revision.kept.check:
             self._replace(check_key, read[check_key], encode_check(revision.kept.check))
 

@@ -21,6 +21,7 @@ from indexer.names import Filename, check_filename
 from indexer.reader import open_object
 from indexer.store import CHUNK_BYTES, ObjectStore
 from indexer.value import value
+from indexer.witness import Witness
 from pypi_lambda.auth import User
 from pypi_lambda.dropbox import INCOMING_PREFIX, PART_SUFFIX, REJECTED_SUFFIX
 from pypi_lambda.http import NO_SNIFFING, BadRequest, Conflict, Forbidden, NotFound, PayloadTooLarge, Request, Response
@@ -158,7 +159,8 @@ class Parts:
         id_ = upload_id(username, announced)
         joined = _Joined(self._store, id_, announced, announced.part_sizes(self._part_bytes))
         try:
-            found = check_distribution(open_object(joined, announced.filename, announced.size), announced.filename)
+            witness = Witness(joined)  # whoever has the signed URLs can replace the parts at any moment
+            found = check_distribution(open_object(witness, announced.filename, announced.size), announced.filename)
             candidate = Candidate(
                 filename=announced.filename,
                 found=found,
@@ -166,7 +168,8 @@ class Parts:
                 sha256=announced.sha256,
                 chunks=joined.verified,
             )
-            for _ in joined.verified():  # before anything is written under a name that stays taken
+            # Before anything is written under a name that stays taken.
+            for _ in witness.compared(announced.filename, joined.verified()):
                 pass
             message = self._publisher.publish_checked(candidate, by=username)
         except DigestMismatch as fault:

@@ -17,7 +17,7 @@ from indexer.sources import Source, encode_sources
 from indexer.value import replace, value
 from indexer.wire import ProjectPage
 from pypi_lambda.index import Page, page_of
-from pypi_lambda.kept_pages import CONFIRM_SECONDS, Check, KeptPage, Revision, digest_of
+from pypi_lambda.kept_pages import CONFIRM_SECONDS, Check, KeptPage, Listed, Revision, digest_of
 
 if TYPE_CHECKING:
     from indexer.listing import Listing
@@ -60,10 +60,10 @@ def revise_with_page(
         return None
     page = listing.page if before is None else with_fills_of(listing.page, _content(before.page))
     body = compress(encode_json(page))
-    sources = encode_sources(_with_times(listing.sources, filled_times(page)))
+    sources = _listed(listing.sources, page)
     check = Check(
         page_digest=digest_of(body),
-        sources_digest=digest_of(sources),
+        sources_digest=digest_of(sources.body),
         renderer=renderer.tag,
         at=asked.answered_at,
         fresh_seconds=_fresh_seconds(fetched.max_age_seconds),
@@ -125,9 +125,9 @@ def revise_file(
     check = replace(before.check, page_digest=digest_of(body))
     if sources is None:
         return Revision(kept=KeptPage(page=page_of(body), check=check))
-    encoded = encode_sources(_with_times(sources, filled_times(page)))
-    check = replace(check, sources_digest=digest_of(encoded))
-    return Revision(kept=KeptPage(page=page_of(body), check=check), sources=encoded)
+    listed = _listed(sources, page)
+    check = replace(check, sources_digest=digest_of(listed.body))
+    return Revision(kept=KeptPage(page=page_of(body), check=check), sources=listed)
 
 
 def _with_fills_of(kept: KeptPage, other: KeptPage) -> KeptPage:
@@ -140,9 +140,12 @@ def _content(page: Page) -> ProjectPage:
     return content
 
 
-def _with_times(sources: Mapping[Filename, Source], times: Mapping[Filename, str]) -> Mapping[Filename, Source]:
+def _listed(sources: Mapping[Filename, Source], page: ProjectPage) -> Listed:
+    """Return where the files come from, with the upload times that were filled in on the page."""
+    times = filled_times(page)
     timed = {name: replace(sources[name], upload_time=time) for name, time in times.items() if name in sources}
-    return {**sources, **timed}
+    sources = {**sources, **timed}
+    return Listed(sources=sources, body=encode_sources(sources))
 
 
 def _validators(check: Check) -> tuple[str | None, str | None]:

@@ -1,5 +1,6 @@
 """Checks come back, what does not belong together is known to be old, and nobody's change is lost."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pypi_lambda.kept_pages import (
     Check,
     KeptPage,
     KeptPages,
+    Listed,
     Revision,
     decode_check,
     digest_of,
@@ -106,8 +108,11 @@ class TestKeptPages:
     def read(self, pages: KeptPages, store: FolderStore) -> KeptPage | None:
         return pages.find(NAME, {key: store.find(key) for key in pages.keys(NAME)})
 
-    def put(self, pages: KeptPages, page: KeptPage, sources: bytes | None = None) -> KeptPage | None:
-        return pages.update(NAME, lambda before: Revision(kept=page, sources=sources or encode_sources(SOURCES)))
+    def put(
+        self, pages: KeptPages, page: KeptPage, sources: Mapping[Filename, Source] = SOURCES
+    ) -> KeptPage | None:
+        listed = Listed(sources=sources, body=encode_sources(sources))
+        return pages.update(NAME, lambda before: Revision(kept=page, sources=listed))
 
     def test_what_was_put_is_found(self, pages: KeptPages, store: FolderStore) -> None:
         """A page comes back with its check and its sources."""
@@ -198,7 +203,7 @@ class TestKeptPages:
 
         dying = KeptPages(Adversary(store, Fault(mischief, when=is_write)), renderer_tag="1")
         with pytest.raises(Crash):
-            self.put(dying, kept(body=OTHER, at=2_000.0), encode_sources({}))
+            self.put(dying, kept(body=OTHER, at=2_000.0), {})
         found = self.read(pages, store)
         assert found is not None
         assert (found.check.at, found.page.body) in [(1_000.5, BODY), (2_000.0, OTHER), (0.0, OTHER)]
@@ -241,12 +246,22 @@ class TestKeptPages:
 
     @pytest.mark.parametrize("body", [None, b"", encode_sources(SOURCES)[:-1], encode_sources({})])
     def test_lost_sources(self, pages: KeptPages, store: FolderStore, body: bytes | None) -> None:
-        """Sources that are missing or not those of the page are none."""
+        """Sources that are missing or not those of the page are none, but where they were at hand before."""
         self.put(pages, kept())
         store.delete("upstream/pages/six.sources")
         if body is not None:
             store.put("upstream/pages/six.sources", body)
-        assert pages.find_sources(NAME, check()) is None
+        assert KeptPages(store, renderer_tag="1").find_sources(NAME, check()) is None
+        assert pages.find_sources(NAME, check()) == SOURCES
+
+    def test_sources_are_read_once(self, pages: KeptPages, store: FolderStore) -> None:
+        """Sources that were read once are at hand, until the page has others."""
+        self.put(pages, kept())
+        watched = Adversary(store)
+        reading = KeptPages(watched, renderer_tag="1")
+        assert [reading.find_sources(NAME, check()) for _ in range(3)] == [SOURCES] * 3
+        assert len(watched.calls) == 1
+        assert reading.find_sources(NAME, check(sources_digest=digest_of(b"others"))) is None
 
     def test_sources_of_another_format(self, pages: KeptPages, store: FolderStore) -> None:
         """Sources that another version of this program wrote are none, though they are what the check says."""

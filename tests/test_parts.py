@@ -1,7 +1,7 @@
 """A file sent in parts is published as if it had come at once, or not at all."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from pypi_lambda.parts import Announced, LocalCommits, Parts, upload_id
 from pypi_lambda.shared_work import TakesLonger
 from pypi_lambda.upload import Publisher
 from tests.builders import NOW, contents, ids, make_app, put_user, request
-from tests.distributions import Distribution, make_sdist, make_wheel
+from tests.distributions import Distribution, make_metadata, make_sdist, make_wheel
 from tests.servers import BUCKET, S3Server
 
 WHEEL = make_wheel("demo", "1.0")
@@ -156,6 +156,36 @@ def test_no_distribution(store: ObjectStore) -> None:
     send(parts, begun, broken.content)
     with pytest.raises(Exception, match=r"demo-2.0-py3-none-any.whl"):
         ask(parts.commit, announce(broken), ANN, begun["upload"])
+    assert contents(store) == {}
+
+
+class Replacing(FolderStore):
+    """Replaces a part when all of it was read for the first time, as whoever has its signed URL can."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        super().__init__(path)
+        self._content: bytes | None = content
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes."""
+        chunks = list(super().read(key, start=start, end=end))
+        if key.endswith(".part") and not start and self._content is not None:
+            content, self._content = self._content, None
+            self.put(key, content)
+        return iter(chunks)
+
+
+def test_part_replaced_after_it_was_checked(tmp_path: Path) -> None:
+    """What was checked is what is published, though its parts were exchanged between the two."""
+    shown = make_wheel("demo", "1.0", metadata=make_metadata("demo", "1.0") + b"Requires-Dist: good\n")
+    meant = make_wheel("demo", "1.0", metadata=make_metadata("demo", "1.0") + b"Requires-Dist: evil\n")
+    assert len(shown.content) == len(meant.content)
+    store = Replacing(tmp_path / "data", meant.content)
+    parts = make_parts(store, part_bytes=1_000_000)
+    _, begun = ask(parts.begin, announce(meant), ANN)
+    send(parts, begun, shown.content)
+    with pytest.raises(BadRequest, match="other content now"):
+        ask(parts.commit, announce(meant), ANN, begun["upload"])
     assert contents(store) == {}
 
 

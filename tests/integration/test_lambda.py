@@ -137,7 +137,7 @@ def test_new_version_is_seen_at_once(site: LambdaSite) -> None:
 def test_init_reads_the_snapshot(
     seaweedfs: S3Server, store: ObjectStore, prefix: str, function_code: Path, tmp_path: Path
 ) -> None:
-    """In the init phase, before any request, the snapshot is fetched and the log asked for what came after it."""
+    """In the init phase, before any request, the snapshot is fetched, and nothing else."""
     with FaultProxy(seaweedfs) as proxy, running(proxy.front, prefix, function_code, tmp_path) as site:
         upload(site, make_wheel("demo", "1.0"))
         site.service.wait_idle()
@@ -145,10 +145,7 @@ def test_init_reads_the_snapshot(
         proxy.requests.clear()
         site.service.start(1)
         seen = [(method, path.rpartition(f"{prefix.rpartition('/')[2]}/")[2]) for method, path in proxy.requests]
-        assert [(method, path.rpartition("space/")[2]) for method, path in seen] == [
-            ("GET", "snapshot.msgpack.zst"),
-            ("GET", f"log/{2:020}.json"),
-        ]
+        assert [(method, path.rpartition("space/")[2]) for method, path in seen] == [("GET", "snapshot.msgpack.zst")]
 
 
 def test_bucket_that_is_not_there(seaweedfs: S3Server, prefix: str, function_code: Path, tmp_path: Path) -> None:
