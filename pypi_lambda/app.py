@@ -79,6 +79,7 @@ class App:
         policy: what may enter from the upstream; None for all.
         make_health: called when somebody asks for it.
         render_metrics: gives the text of the metrics.
+        count_page: told of each project page whether it was kept in memory.
         make_offers: called when something of the upstream must have an age, or an earlier moment is asked for.
     """
 
@@ -97,6 +98,7 @@ class App:
         make_offers: "Callable[[], Offers]",
         make_health: "Callable[[], Health]",
         render_metrics: Callable[[], bytes],
+        count_page: Callable[[bool], None] = lambda kept: None,
     ) -> None:
         self._store = store
         self._index = index
@@ -110,6 +112,7 @@ class App:
         self._make_offers = make_offers
         self._make_health = make_health
         self._render_metrics = render_metrics
+        self._count_page = count_page
         read = {"GET": self._root, "HEAD": self._root}
         # method by method for each shape of a path; `simple` stands for its aliases, `*` for one segment
         self._routes: dict[tuple[str, ...], dict[str, Callable[..., Response]]] = {
@@ -223,6 +226,10 @@ class App:
 
     def _uploader(self, request: Request) -> User:
         user = self._authenticate(request)
+        # A browser that knows somebody's password sends it with whatever any page makes it send, and says so with this
+        # header (Fetch, "append a request Origin header"). No client that uploads is a page.
+        if "origin" in request.headers:
+            raise Forbidden("uploads from web pages are not taken")
         if not user.upload:
             who = f"{user.username!r} with this token" if user.token else f"{user.username!r}"
             raise Forbidden(f"{who} may read but not upload; ask the administrator for the upload role")
@@ -281,6 +288,7 @@ class App:
         _, view, read = self._read(request, *(self._finder(key) for key in wanted))
         ahead = {key: ReadAhead(key=key, stored=stored) for key, stored in zip(wanted, read, strict=True)}
         page = self._page(view, name, extension, ahead, moment)
+        self._count_page(not wanted)
         get_json = partial(self._page, view, name, "json", ahead, moment)
         return self._page_delivery.send_project(request, name, page, page_format, get_json)
 
@@ -344,8 +352,10 @@ class App:
             metadata = self._mirror.get_metadata(name, filename, ahead, seconds=request.seconds)
             return self._send_metadata(request, cache_key(name, filename), metadata)
         stat = found if not private else None
+        is_get = request.method == "GET"
+        if stat is None and not is_get and (size := self._mirror.find_size(name, filename)) is not None:
+            return self._delivery.announce(size)
         if stat is None:
-            is_get = request.method == "GET"
             meanwhile = self._mirror.ingest(name, filename, seconds=request.seconds, may_send_away=is_get)
             if meanwhile is not None:
                 return Response(status=302, headers=(("Location", meanwhile), ("Cache-Control", "private, max-age=0")))

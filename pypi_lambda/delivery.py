@@ -56,6 +56,11 @@ class Delivery:
             return Response(status=200, headers=(*headers, ("Content-Length", str(stat.size))))
         return self._send_bytes(request, stat, etag, headers)
 
+    def announce(self, size: int) -> Response:
+        """Return the answer to HEAD for a file that is not here yet, but will be for whoever asks for its bytes."""
+        headers = (IMMUTABLE, ("Accept-Ranges", "bytes"), ("Content-Type", "application/octet-stream"), NO_SNIFFING)
+        return Response(status=200, headers=(*headers, ("Content-Length", str(size))))
+
     def _send_bytes(self, request: Request, stat: Stat, etag: str, headers: tuple[tuple[str, str], ...]) -> Response:
         # "If-Range: the recipient MUST ignore the Range header field if the validator does not match"
         wanted = request.headers.get("range") if request.headers.get("if-range", etag) == etag else None

@@ -20,6 +20,11 @@ _NAMES = {
     "load": ("Loads", "LoadDuration"),  # of that, what came after the imports: connecting, and the snapshot
 }
 
+_COUNTED = {
+    Series("pages", (("cache", "hit"),)): "CacheHits",
+    Series("pages", (("cache", "miss"),)): "CacheMisses",
+}
+
 
 class MetricLines:
     """Writes what happened since the line before.
@@ -31,12 +36,20 @@ class MetricLines:
     def __init__(self, function: str) -> None:
         self._function = function
         self._before: Mapping[Series, Timing] = {}
+        self._counted: Mapping[Series, int] = {}
 
-    def line(self, timings: Mapping[Series, Timing], gauges: Mapping[str, float], *, at_ms: int) -> str:
+    def line(
+        self,
+        timings: Mapping[Series, Timing],
+        counts: Mapping[Series, int],
+        gauges: Mapping[str, float],
+        *,
+        at_ms: int,
+    ) -> str:
         """Return the line.
 
         Args:
-            timings: all of them, since the process began.
+            timings: all of them, since the process began; so are the counts.
             gauges: values as they are now, by their names in CloudWatch.
             at_ms: milliseconds since the epoch.
         """
@@ -55,12 +68,16 @@ class MetricLines:
             units |= {counted: _COUNT, took: _MILLISECONDS}
             if series.name in ("requests", "commands"):
                 properties |= {key.title(): value for key, value in series.labels}
+        for series, number in counts.items():
+            if (name := _COUNTED.get(series)) and number > self._counted.get(series, 0):
+                values[name] = number - self._counted.get(series, 0)
+                units[name] = _COUNT
         status = properties.get("Status", "")
         for name, first in (("ClientErrors", "4"), ("ServerErrors", "5")):
             if status:
                 values[name] = int(status.startswith(first))
                 units[name] = _COUNT
-        self._before = timings
+        self._before, self._counted = timings, counts
         metrics = [{"Name": name, "Unit": unit} for name, unit in units.items()]
         directive = {
             "Namespace": NAMESPACE,

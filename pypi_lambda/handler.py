@@ -73,7 +73,9 @@ class Function:
             self._lines = MetricLines(os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""))
         tail_length = self._service.index.view.tail_length
         at_ms = int(utc_now().timestamp() * 1_000)
-        print(self._lines.line(self._service.metrics.read(), {"TailLength": tail_length}, at_ms=at_ms))  # noqa: T201
+        metrics = self._service.metrics
+        line = self._lines.line(metrics.read(), metrics.read_counts(), {"TailLength": tail_length}, at_ms=at_ms)
+        print(line)  # noqa: T201 - as it is: Lambda's own formats would wrap it
 
     def _carry_out(self, event: object, seconds: float, caller: str) -> object:
         door = find_front_door(event)

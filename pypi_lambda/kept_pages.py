@@ -26,7 +26,7 @@ FORMAT_VERSION = 2
 # A 404 after a page is asked about again after so long, and believed only then: the restarts, half-deployed releases
 # and failing lookups for which whole indexes answer 404 for a while take a minute or two.
 CONFIRM_SECONDS = 300
-MAX_DECODED = 20_000  # sources of the projects of which files were asked for last, 20 MB; the largest has 30,000
+MAX_DECODED = 20_000  # sources of the projects whose files were asked for last: 16 MB; of one that has more, none
 MAX_TRIES = 20  # each one lost means that another process has just done its part
 
 logger = logging.getLogger(__name__)

@@ -44,6 +44,18 @@ class Metrics:
     def __init__(self) -> None:
         self._lock = Lock()
         self._timings: dict[Series, list[float]] = {}
+        self._counts: dict[Series, int] = {}
+
+    def count(self, name: str, *labels: tuple[str, str]) -> None:
+        """Note that something happened that takes no time."""
+        with self._lock:
+            series = Series(name, labels)
+            self._counts[series] = self._counts.get(series, 0) + 1
+
+    def read_counts(self) -> Mapping[Series, int]:
+        """Return all counts, sorted by name and labels."""
+        with self._lock:
+            return dict(sorted(self._counts.items()))
 
     def time(self, name: str, seconds: float, *labels: tuple[str, str]) -> None:
         """Note that something happened, and how long it took."""

@@ -89,6 +89,14 @@ class Mirror:
             raise
         return None
 
+    def find_size(self, name: ProjectName, filename: Filename) -> int | None:
+        """Return how many bytes a file has by the upstream's word, or None where it does not say.
+
+        Raises:
+            NotFound, UpstreamUnavailable: as for `ingest`.
+        """
+        return self._get_source(name, filename).size
+
     def _is_for_anybody(self, source: "Source") -> bool:
         """Tell whether a client can take a file from the upstream itself, and check it, as we have not."""
         return source.sha256 is not None and self.pages.upstream().is_for_anybody(source.url)

@@ -24,7 +24,17 @@ from indexer.value import value
 from indexer.witness import Witness
 from pypi_lambda.auth import User
 from pypi_lambda.dropbox import INCOMING_PREFIX, PART_SUFFIX, REJECTED_SUFFIX
-from pypi_lambda.http import NO_SNIFFING, BadRequest, Conflict, Forbidden, NotFound, PayloadTooLarge, Request, Response
+from pypi_lambda.http import (
+    NO_SNIFFING,
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    PayloadTooLarge,
+    Request,
+    RequestError,
+    Response,
+)
 from pypi_lambda.shared_work import SharedWork, TakesLonger
 from pypi_lambda.upload import MAX_FILE_BYTES, Candidate, Publisher
 
@@ -145,10 +155,20 @@ class Parts:
             raise BadRequest(rejection.body.decode("utf-8", "replace").strip())
         self._check_arrived(id_, announced)
         try:
-            message = self._commits.run(announced, user.username, lambda: self.publish(announced, user.username))
+            message = self._commits.run(announced, user.username, lambda: self._publish_or_tell(announced, user))
         except TakesLonger:
             return _answer(202, {"state": "checking"}, ("Retry-After", str(RETRY_SECONDS)))
+        except (RequestError, InvalidValue):
+            self._store.delete(_rejection_key(id_))
+            raise
         return _answer(200, {"state": "published", "message": message})
+
+    def _publish_or_tell(self, announced: Announced, user: User) -> str:
+        try:
+            return self.publish(announced, user.username)
+        except (RequestError, InvalidValue) as refusal:  # perhaps nobody waits for it any longer
+            self.reject(announced, user.username, str(refusal))
+            raise
 
     def publish(self, announced: Announced, username: str) -> str:
         """Put the parts together, check and publish them; return a sentence that says so.

@@ -13,16 +13,17 @@ _HELP = {
     "store_calls": "Calls of the store.",
     "upstream_requests": "Requests to the upstream, by status; 0 where there was no answer.",
     "rebuilds": "Rebuilds of the snapshot in this process.",
+    "pages": "Project pages answered, by whether they were in memory.",
 }
 
 
-def render(timings: Mapping[Series, Timing], gauges: Mapping[str, float]) -> bytes:
+def render(timings: Mapping[Series, Timing], counts: Mapping[Series, int], gauges: Mapping[str, float]) -> bytes:
     """Return the metrics of one process as text.
 
     Args:
         gauges: values as they are now, by name.
     """
-    lines = [*_timings(timings), *_gauges(gauges)]
+    lines = [*_timings(timings), *_counts(counts), *_gauges(gauges)]
     return "".join(f"{line}\n" for line in lines).encode()
 
 
@@ -34,7 +35,7 @@ def _timings(timings: Mapping[Series, Timing]) -> Iterator[str]:
             yield f"# HELP {name} {_HELP.get(series.name, series.name)}"
             yield f"# TYPE {name} histogram"
             before = series.name
-        labels = ",".join(f'{key}="{_escape(value)}"' for key, value in series.labels)
+        labels = _labels(series)
         comma = "," if labels else ""
         done = 0
         for limit, count in zip(BUCKET_SECONDS, timing.buckets, strict=True):
@@ -44,6 +45,21 @@ def _timings(timings: Mapping[Series, Timing]) -> Iterator[str]:
         braces = f"{{{labels}}}" if labels else ""
         yield f"{name}_sum{braces} {timing.seconds:.6f}"
         yield f"{name}_count{braces} {timing.times}"
+
+
+def _counts(counts: Mapping[Series, int]) -> Iterator[str]:
+    before = None
+    for series, count in counts.items():
+        name = f"{PREFIX}{series.name}_total"
+        if series.name != before:
+            yield f"# HELP {name} {_HELP.get(series.name, series.name)}"
+            yield f"# TYPE {name} counter"
+            before = series.name
+        yield f"{name}{{{_labels(series)}}} {count}"
+
+
+def _labels(series: Series) -> str:
+    return ",".join(f'{key}="{_escape(value)}"' for key, value in series.labels)
 
 
 def _gauges(gauges: Mapping[str, float]) -> Iterator[str]:

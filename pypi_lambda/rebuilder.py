@@ -17,9 +17,22 @@ class Rebuilder:
 
     Attributes:
         on_rebuilt: called after each that wrote a snapshot.
+
+    Args:
+        clock: monotonic seconds.
+        on_timed: called after each with the seconds that it took.
     """
 
-    def __init__(self, store: ObjectStore, renderer: Renderer) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        renderer: Renderer,
+        *,
+        clock: Callable[[], float] = lambda: 0.0,
+        on_timed: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        self._clock = clock
+        self._on_timed = on_timed
         self._store = store
         self._renderer = renderer
         self.on_rebuilt: Callable[[], object] = lambda: None
@@ -58,8 +71,10 @@ class Rebuilder:
                     self._thread = None
                     return
                 repair, self._wanted, self._repair = self._repair, False, False
+            began = self._clock()
             try:
                 if rebuild(self._store, self._renderer, from_zero=repair).changed:
+                    self._on_timed(self._clock() - began)
                     self.on_rebuilt()
             except IndexerError as fault:
                 logger.error("the rebuild failed, and nothing depends on it: %s", fault)

@@ -130,7 +130,9 @@ def make_service(
     store = timed_store(store, metrics, clock=time.perf_counter)
     renderer = renderer_of(settings)
     policy = policy_of(settings)
-    rebuilder = Rebuilder(store, renderer)
+    rebuilder = Rebuilder(
+        store, renderer, clock=time.perf_counter, on_timed=lambda seconds: metrics.time("rebuilds", seconds)
+    )
     rebuilds = rebuilds or rebuilder
     index = Index(
         store,
@@ -160,6 +162,7 @@ def make_service(
         make_offers=make_offers,
         make_health=cache(partial(_make_health, index)),
         render_metrics=partial(_render_metrics, metrics, index),
+        count_page=lambda kept: metrics.count("pages", ("cache", "hit" if kept else "miss")),
     )
     return Service(
         app=metered(app, metrics, clock=time.perf_counter),
@@ -225,4 +228,4 @@ def gauges(index: Index) -> dict[str, float]:
 def _render_metrics(metrics: Metrics, index: Index) -> bytes:
     from pypi_lambda.prometheus import render
 
-    return render(metrics.read(), gauges(index))
+    return render(metrics.read(), metrics.read_counts(), gauges(index))

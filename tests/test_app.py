@@ -585,6 +585,14 @@ class TestRefusals:
             403, "'reader' may read but not upload; ask the administrator for the upload role"
         )
 
+    @pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", ""])
+    def test_no_page_uploads(self, furnished: Site, origin: str) -> None:
+        """A web page cannot have the browser of somebody who may upload publish a file."""
+        refused = refusal(403, "uploads from web pages are not taken")
+        assert furnished.upload(SIX, headers={"origin": origin}) == refused
+        for method, path in (("POST", "/uploads/"), ("PUT", "/uploads/ab/1"), ("POST", "/uploads/ab/")):
+            assert furnished.request(method, path, headers={"origin": origin}) == refused
+
     def test_a_reader_reads(self, furnished: Site) -> None:
         """A reader gets pages and files, whatever characters his password has."""
         assert furnished.get("/simple/demo/", user=READER).status == 200

@@ -214,6 +214,7 @@ class TestBySignedUrl:
     @BOTH
     def test_head_is_no_redirect(self, signing: Site, path: str, content: bytes) -> None:
         """HEAD is answered by the app: the URL is signed for GET alone."""
+        signing.get(path)  # so that a mirrored file is there
         answer = signing.head(path)
         assert answer == Answer(status=200, headers=whole(answer, content).headers)
 
@@ -275,3 +276,18 @@ def test_listed_and_never_stored(tmp_path: Path) -> None:
         )
         site.happen(change)
         assert (site.get(DEMO_FILE).status, site.get(f"{DEMO_FILE}.metadata").status) == (404, 404)
+
+
+def test_head_of_a_file_that_is_not_here_yet(tmp_path: Path) -> None:
+    """HEAD of a mirrored file is answered from the upstream's listing: nothing is downloaded for it."""
+    with running_site(tmp_path) as site:
+        wheel = make_wheel("six", "1.0")
+        site.upstream.add(wheel)
+        answer = site.head(f"/simple/six/{wheel.filename}")
+        assert (answer.status, answer.headers["Content-Length"], answer.headers["Accept-Ranges"]) == (
+            200,
+            str(len(wheel.content)),
+            "bytes",
+        )
+        assert [path for _, path in site.upstream.requests if path.endswith(".whl")] == []
+        assert site.head("/simple/six/six-2.0-py3-none-any.whl").status == 404

@@ -62,7 +62,9 @@ def test_prometheus_text() -> None:
     metrics = Metrics()
     metrics.time("requests", 0.25, ("kind", 'a"b\\c'), ("status", "200"))
     metrics.time("load", 20.0)
-    found = samples(render(metrics.read(), {"tail_length": 3}).decode())
+    metrics.count("pages", ("cache", "hit"))
+    metrics.count("pages", ("cache", "hit"))
+    found = samples(render(metrics.read(), metrics.read_counts(), {"tail_length": 3}).decode())
     labels = (("kind", 'a"b\\c'), ("status", "200"))
     name = "serverless_pypi_requests_seconds"
     assert found[f"{name}_bucket", tuple(sorted((*labels, ("le", "0.1"))))] == 0
@@ -71,6 +73,7 @@ def test_prometheus_text() -> None:
     assert (found[f"{name}_sum", labels], found[f"{name}_count", labels]) == (0.25, 1)
     assert found["serverless_pypi_load_seconds_bucket", (("le", "10.0"),)] == 0
     assert found["serverless_pypi_load_seconds_count", ()] == 1
+    assert found["serverless_pypi_pages_total", (("cache", "hit"),)] == 2
     assert found["serverless_pypi_tail_length", ()] == 3
 
 
@@ -81,7 +84,8 @@ def test_cloudwatch_lines() -> None:
     metrics.time("requests", 0.25, ("kind", "project"), ("status", "503"))
     metrics.time("store_calls", 0.02, ("call", "find"))
     metrics.time("store_calls", 0.01, ("call", "stat"))
-    first = json.loads(lines.line(metrics.read(), {"TailLength": 2}, at_ms=1_700_000_000_000))
+    metrics.count("pages", ("cache", "miss"))
+    first = json.loads(lines.line(metrics.read(), metrics.read_counts(), {"TailLength": 2}, at_ms=1_700_000_000_000))
     numbers = {
         "TailLength": 2,
         "ColdStarts": 1,
@@ -90,6 +94,7 @@ def test_cloudwatch_lines() -> None:
         "Duration": 250.0,
         "StoreCalls": 2,
         "StoreTime": 30.0,
+        "CacheMisses": 1,
         "ClientErrors": 0,
         "ServerErrors": 1,
     }
@@ -100,7 +105,7 @@ def test_cloudwatch_lines() -> None:
     assert {metric["Name"] for metric in declared["Metrics"]} == set(numbers)
     assert declared["Dimensions"] == [["FunctionName"], ["FunctionName", "Kind"]]
     metrics.time("commands", 2.0, ("kind", "Rebuild"))
-    second = json.loads(lines.line(metrics.read(), {}, at_ms=1))
+    second = json.loads(lines.line(metrics.read(), metrics.read_counts(), {}, at_ms=1))
     assert {name: value for name, value in second.items() if name != "_aws"} == {
         "FunctionName": "pypi",
         "Kind": "Rebuild",
@@ -179,12 +184,16 @@ class TestMetricsPage:
         wheel = make_wheel("demo", "1.0")
         site.upload(wheel)
         site.get("/simple/demo/")
+        site.get("/simple/demo/")
         site.get("/simple/missing-here/")
+        site.rebuild()
         answer = site.get("/metrics")
         assert (answer.status, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
         found = samples(answer.text)
         project = (("kind", "project"), ("status", "200"))
-        assert found["serverless_pypi_requests_seconds_count", project] == 1
+        assert found["serverless_pypi_requests_seconds_count", project] == 2
+        assert found["serverless_pypi_pages_total", (("cache", "hit"),)] >= 1
+        assert found["serverless_pypi_rebuilds_seconds_count", ()] >= 1
         assert found["serverless_pypi_upstream_requests_seconds_count", (("status", "404"),)] == 1
         assert found["serverless_pypi_store_calls_seconds_count", (("call", "put_new"),)] >= 1
         assert found["serverless_pypi_log_seq", ()] == 1

@@ -160,7 +160,7 @@ def test_no_distribution(store: ObjectStore) -> None:
 
 
 class Replacing(FolderStore):
-    """Replaces a part when all of it was read for the first time, as whoever has its signed URL can."""
+    """Replaces a part when the metadata, its first member, was read, as whoever has its signed URL can."""
 
     def __init__(self, path: Path, content: bytes) -> None:
         super().__init__(path)
@@ -169,7 +169,7 @@ class Replacing(FolderStore):
     def read(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the bytes."""
         chunks = list(super().read(key, start=start, end=end))
-        if key.endswith(".part") and not start and self._content is not None:
+        if key.endswith(".part") and 0 < start < 100 and self._content is not None:
             content, self._content = self._content, None
             self.put(key, content)
         return iter(chunks)
@@ -204,6 +204,27 @@ def test_slow_check(store: ObjectStore) -> None:
         ask(parts.commit, announce(WHEEL), ANN, begun["upload"])
     make_parts(store).publish(announced, "ann")
     assert ask(parts.commit, announce(WHEEL), ANN, begun["upload"])[0] == 200
+
+
+class Late:
+    """Does the work after it has told the client to come back."""
+
+    def run(self, _announced: Announced, _username: str, work: Callable[[], str]) -> str:
+        with pytest.raises(BadRequest):
+            work()
+        raise TakesLonger
+
+
+def test_refused_while_nobody_waited(store: ObjectStore) -> None:
+    """A client that comes back is told why its file was refused meanwhile, once."""
+    parts = make_parts(store, commits=Late())
+    other = announce(WHEEL, sha256="0" * 64)
+    _, begun = ask(parts.begin, other, ANN)
+    send(parts, begun, WHEEL.content)
+    assert ask(parts.commit, other, ANN, begun["upload"])[0] == 202
+    with pytest.raises(BadRequest, match="what arrived is not what was announced"):
+        ask(parts.commit, other, ANN, begun["upload"])
+    assert contents(store) == {}
 
 
 def test_beginning_again_forgets_a_refusal(store: ObjectStore) -> None:
