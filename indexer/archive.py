@@ -56,7 +56,7 @@ class Contents:
     texts: tuple[tuple[str, bytes], ...]
 
 
-def read_zip(file: IO[bytes], filename: str, *, wanted: Callable[[str], bool]) -> Contents:
+def read_zip(file: IO[bytes], filename: str, *, wanted: Callable[[str], bool], from_its_end: bool = False) -> Contents:
     """Return the paths in a zip archive and the bytes of the wanted members.
 
     The members' CRCs are checked for what is read only: inflating all of a wheel costs seconds of Lambda time, its
@@ -65,6 +65,7 @@ def read_zip(file: IO[bytes], filename: str, *, wanted: Callable[[str], bool]) -
     Args:
         file: seekable; its position does not matter.
         filename: what errors call the archive.
+        from_its_end: whether to leave out the look at its first bytes, which are far away where it is read over HTTP.
 
     Raises:
         InvalidValue: field `content`.
@@ -73,7 +74,7 @@ def read_zip(file: IO[bytes], filename: str, *, wanted: Callable[[str], bool]) -
         metered = _Metered(file, MAX_LISTING_BYTES)
         with zipfile.ZipFile(metered) as archive:
             members = archive.infolist()
-            _check_frame(file, archive, filename)
+            _check_frame(file, archive, filename, from_its_end=from_its_end)
             _check_zip_members(members)
             _check_ratio(sum(member.file_size for member in members), _size(file), filename)
             paths = _check_paths(member.orig_filename for member in members)
@@ -184,15 +185,18 @@ def _check_zip_members(members: list[zipfile.ZipInfo]) -> None:
             raise _refusal(member.filename, "a zip archive's members are stored or deflated")
 
 
-def _check_frame(file: IO[bytes], archive: zipfile.ZipFile, filename: str) -> None:
+def _check_frame(file: IO[bytes], archive: zipfile.ZipFile, filename: str, *, from_its_end: bool) -> None:
     """Refuse bytes in front of or behind the archive.
 
     A truncated archive that holds another zip, stored, ends in the inner one's directory: zipfile would read that one.
     """
     file.seek(-22 - len(archive.comment), 2)
     ended = file.read(4) == b"PK\x05\x06"
-    file.seek(0)
-    begun = file.read(4) == b"PK\x03\x04" and min((m.header_offset for m in archive.infolist()), default=-1) == 0
+    # zipfile adds to each offset what the directory says too little about the bytes in front of it.
+    begun = min((member.header_offset for member in archive.infolist()), default=-1) == 0
+    if begun and not from_its_end:
+        file.seek(0)
+        begun = file.read(4) == b"PK\x03\x04"
     if not (begun and ended):
         raise _refusal(filename, "a zip archive begins at the first byte of its file and ends at the last")
 

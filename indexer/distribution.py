@@ -129,16 +129,17 @@ def check_distribution(
     )
 
 
-def read_wheel_metadata(file: IO[bytes], filename: Filename) -> bytes:
+def read_wheel_metadata(file: IO[bytes], filename: Filename, *, from_its_end: bool = False) -> bytes:
     """Return a wheel's METADATA, to the byte, whatever it says.
 
     Args:
         file: seekable; only the archive's directory and this member are read.
+        from_its_end: as `indexer.archive.read_zip` has it.
 
     Raises:
         InvalidValue: it is no wheel, or none with METADATA that an installer would find.
     """
-    return _read_wheel(file, filename, parse_filename(filename))
+    return _read_wheel(file, filename, parse_filename(filename), from_its_end=from_its_end)
 
 
 def _check_announced(said: DistributionName, name: ProjectName | None, version: str | None) -> None:
@@ -148,10 +149,13 @@ def _check_announced(said: DistributionName, name: ProjectName | None, version: 
         raise InvalidValue("version", version, f"the file's name says {said.version!r}")
 
 
-def _read_wheel(file: IO[bytes], filename: Filename, said: DistributionName) -> bytes:
+def _read_wheel(file: IO[bytes], filename: Filename, said: DistributionName, *, from_its_end: bool = False) -> bytes:
     """Return a wheel's METADATA."""
     contents = read_zip(
-        file, filename, wanted=lambda path: path.endswith(".dist-info/METADATA") and path.count("/") == 1
+        file,
+        filename,
+        wanted=lambda path: path.endswith(".dist-info/METADATA") and path.count("/") == 1,
+        from_its_end=from_its_end,
     )
     folders = sorted({top for path in contents.paths if (top := path.partition("/")[0]).endswith(".dist-info")})
     if len(folders) != 1:

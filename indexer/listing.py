@@ -32,6 +32,8 @@ _FILE_TYPES: Mapping[str, tuple[type, ...]] = {
     "yanked": (bool, str),
     "gpg-sig": (bool,),
     "provenance": (str, NoneType),
+    "core-metadata": (),  # what is said of these is `_metadata`'s to read
+    "dist-info-metadata": (),
 }
 
 
@@ -148,10 +150,10 @@ def _find_filename(entry: object) -> Filename | None:
 
 def _file(filename: Filename, entry: dict[str, Any], url: str) -> dict[str, Any]:
     file = {
-        key: value for key, value in _public(entry).items() if key not in _FILE_TYPES or type(value) in _FILE_TYPES[key]
+        key: value
+        for key, value in entry.items()
+        if not key.startswith("_") and (key not in _FILE_TYPES or type(value) in _FILE_TYPES[key])
     }
-    for key in ("core-metadata", "dist-info-metadata"):
-        file.pop(key, None)
     if file.get("size", 0) < 0:
         del file["size"]
     if file.get("provenance") is not None:

@@ -68,7 +68,7 @@ def _metadata(metadata: bool | Hashes) -> bool | Hashes:
 
 
 def _sorted(hashes: Hashes) -> Hashes:
-    return dict(sorted(hashes.items()))
+    return dict(sorted(hashes.items())) if len(hashes) > 1 else hashes
 
 
 def decode_sources(key: str, body: bytes) -> Mapping[Filename, Source]:

@@ -16,7 +16,6 @@ from indexer.value import field, value
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _CREDENTIALS = re.compile(r"^(https?:/*)?.*@", re.IGNORECASE | re.DOTALL)
-_NO_PORT = re.compile(r"^((?:[a-z]+:/*)?[^/:]*):(?![0-9]{0,5}(?:/|$)).*", re.IGNORECASE | re.DOTALL)  # user:password
 # All that RFC 3986 reserves, and `%`: quoting the rest leaves nothing (a backslash, a space, a line break) on which two
 # parsers could disagree about where the host ends.
 _KEPT = "!#$%&'()*+,/:;=?@[]~"
@@ -46,7 +45,7 @@ def parse_index_url(raw: str, *, source: str = "UPSTREAM_INDEX_URL") -> IndexUrl
     root = absolute_url(raw)
     # A password with a raw `/` would become the path, sent to another host and written to the log.
     if root is None or "?" in raw or "#" in raw or "@" in urlsplit(root).path:
-        shown = re.split("[?#]", _NO_PORT.sub(r"\1:…", _CREDENTIALS.sub(r"\1", raw)))[0]
+        shown = re.split("[?#]", _CREDENTIALS.sub(r"\1", raw))[0]
         raise InvalidValue(
             source, shown, "an http:// or https:// URL without query or fragment, its credentials percent-encoded"
         )

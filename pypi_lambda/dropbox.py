@@ -6,6 +6,7 @@ order, so taking a file that is gone already is no error.
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 
 from indexer.adopt import stored_sha256
 from indexer.digests import verified
@@ -19,6 +20,9 @@ from pypi_lambda.upload import Candidate, Publisher
 
 INCOMING_PREFIX = "incoming/"
 REJECTED_SUFFIX = ".rejected.txt"
+# S3 tells whole seconds, and a folder's lowest millisecond is random: of two that close, a second look tells which came
+# later, and its refusal is newer.
+LEAST_GAP = timedelta(seconds=1)
 PART_SUFFIX = ".part"  # of an upload in parts, which is `pypi_lambda.parts`' to put together
 
 logger = logging.getLogger(__name__)
@@ -59,8 +63,7 @@ def take_all(store: ObjectStore, publisher: Publisher) -> list[str]:
 
 def _is_refused(stat: Stat, stats: Mapping[str, Stat]) -> bool:
     refusal = stats.get(stat.key + REJECTED_SUFFIX)
-    # S3 tells whole seconds: where they are the same, a second look settles it.
-    return refusal is not None and refusal.modified > stat.modified
+    return refusal is not None and refusal.modified - stat.modified > LEAST_GAP
 
 
 def _publish(store: ObjectStore, publisher: Publisher, key: str) -> str:

@@ -209,7 +209,7 @@ class Mirror:
         if stat is None:
             try:
                 with open_remote(self.pages.upstream(), source.url, size=source.size) as remote:
-                    return read_wheel_metadata(remote, wheel)
+                    return read_wheel_metadata(remote, wheel, from_its_end=True)
             except (NoParts, InvalidValue) as reason:
                 # Also where it seems to be no wheel: only of the whole file is that certain, by its digest.
                 logger.info("taking in %s for its metadata: %s", wheel, reason)

@@ -230,14 +230,13 @@ def test_description_in_every_script() -> None:
     ("content_type", "description"),
     [
         ("text/markdown", "<table><tr><td>" * 30_000),
-        ("text/markdown", ">" * 400_000),
         ("text/markdown", "[^1]: x\n" + "[^1] " * 90_000),
         (
             "text/x-rst",
             "".join(f".. |a{n}| replace:: {f'|a{n + 1}| ' * 8}\n" for n in range(9)) + ".. |a9| replace:: x\n\n|a0|",
         ),
     ],
-    ids=["nested tags", "nested quotes", "long result", "substitutions of substitutions"],
+    ids=["nested tags", "long result", "substitutions of substitutions"],
 )
 def test_description_made_to_take_for_ever(content_type: str, description: str) -> None:
     """A description that would keep its renderer busy for hours, or make a page too long to send, is shown as it is."""

@@ -108,9 +108,7 @@ class TestKeptPages:
     def read(self, pages: KeptPages, store: FolderStore) -> KeptPage | None:
         return pages.find(NAME, {key: store.find(key) for key in pages.keys(NAME)})
 
-    def put(
-        self, pages: KeptPages, page: KeptPage, sources: Mapping[Filename, Source] = SOURCES
-    ) -> KeptPage | None:
+    def put(self, pages: KeptPages, page: KeptPage, sources: Mapping[Filename, Source] = SOURCES) -> KeptPage | None:
         listed = Listed(sources=sources, body=encode_sources(sources))
         return pages.update(NAME, lambda before: Revision(kept=page, sources=listed))
 

@@ -144,6 +144,13 @@ class TestSimpleIndex:
         self.run(store, upstream, "demo")
         assert files(store)[WHEEL.filename].upload_time == THEN
 
+    @pytest.mark.parametrize("told", ["0001-01-01T00:00:00+23:59", "0999-01-01", "9999-12-31T23:59:59-23:59", "then"])
+    def test_impossible_upload_time(self, store: ObjectStore, upstream: FakeUpstream, told: str) -> None:
+        """One that cannot be stands for none: the file counts as uploaded now."""
+        upstream.add(WHEEL, **{"upload-time": told})
+        self.run(store, upstream, "demo")
+        assert files(store)[WHEEL.filename].upload_time > THEN
+
     def test_patterns(self, store: ObjectStore, upstream: FakeUpstream) -> None:
         """A pattern stands for all projects of that index that it covers."""
         for distribution in (WHEEL, OTHER, make_wheel("other-one", "1.0")):

@@ -1,11 +1,15 @@
 """Whom requests on behalf of an index may reach, and that nobody else hears of them."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from indexer.errors import PrivateAddress, UpstreamUnavailable
 from indexer.names import ProjectName
@@ -192,6 +196,70 @@ class TestProxy:
         with pytest.raises(PrivateAddress):
             read(proxied, f"http://{host}/six.whl")
         assert fake.requests == []
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers everything, on a connection for each request."""
+
+    def do_GET(self) -> None:
+        self.send_response_only(200)
+        self.end_headers()
+        self.wfile.write(b"content")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def url(authority: trustme.CA) -> Iterator[str]:
+    """A file on a server of localhost, with a certificate of this authority's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"https://localhost:{server.server_address[1]}/six.whl"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class TestTls:
+    @pytest.fixture
+    def bundle(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """The file that names whom we trust."""
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "bundle.pem"))
+        return tmp_path / "bundle.pem"
+
+    def test_known_authority(self, url: str, authority: trustme.CA, bundle: Path) -> None:
+        """A server is trusted whose authority is in the bundle, which is read once."""
+        authority.cert_pem.write_to_path(str(bundle))
+        upstream = Upstream(url, user_agent="tests")
+        assert read(upstream, url) == b"content"
+        bundle.write_text("no certificates")
+        assert read(upstream, url) == b"content"
+
+    def test_unknown_authority(self, url: str, bundle: Path) -> None:
+        """A server whose authority is not in the bundle is refused, each time."""
+        trustme.CA().cert_pem.write_to_path(str(bundle))
+        upstream = Upstream(url, user_agent="tests")
+        for _ in range(2):
+            with pytest.raises(UpstreamUnavailable, match="cannot be reached"):
+                read(upstream, url)
+
+    def test_another_name(self, url: str, authority: trustme.CA, bundle: Path) -> None:
+        """A server is refused whose certificate is another host's."""
+        authority.cert_pem.write_to_path(str(bundle))
+        elsewhere = url.replace("localhost", "127.0.0.1")
+        with pytest.raises(UpstreamUnavailable):
+            read(Upstream(elsewhere, user_agent="tests"), elsewhere)
 
 
 def test_who_may_be_sent_there(fake: FakeUpstream) -> None:

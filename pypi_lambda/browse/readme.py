@@ -23,8 +23,9 @@ from pypi_lambda.browse.layout import Markup
 
 MAX_DESCRIPTION_BYTES = 524_288  # 512 KiB: the longest READMEs have about 200; rendering takes a second or two per MB
 MAX_MARKUP_BYTES = 786_432  # 768 KiB: with the rest of the page below the 1 MB that a load balancer takes of a function
-RENDER_SECONDS = 8  # of which importing docutils takes one, on a third of a processor three
-RENDER_BYTES = 536_870_912  # 512 MiB of addresses, some 100 of them used; below 192 nothing starts
+CPU_SECONDS = 5  # of which importing docutils takes half a one
+WAIT_SECONDS = 20  # for these on a third of a processor; API Gateway waits for 29
+RENDER_BYTES = 335_544_320  # 320 MiB of addresses: below 192 it does not start, and the smallest function has 512
 KEPT_DESCRIPTIONS = 8  # rendered ones, two MB each at most
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT")  # without which some Pythons do not start
 _PROGRAM = "from pypi_lambda.browse.readme import main; main()"
@@ -66,7 +67,7 @@ def _render_apart(description: str, content_type: str) -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environ,
-            timeout=RENDER_SECONDS,
+            timeout=WAIT_SECONDS,
             check=True,
         )
     except (OSError, subprocess.SubprocessError) as fault:
@@ -89,7 +90,7 @@ def _limit() -> None:
         return
     import resource
 
-    resource.setrlimit(resource.RLIMIT_CPU, (RENDER_SECONDS, RENDER_SECONDS))  # should nobody be there to end it
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (RENDER_BYTES, RENDER_BYTES))
 
 

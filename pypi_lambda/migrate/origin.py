@@ -13,6 +13,8 @@ from indexer.names import Filename, ProjectName
 from indexer.value import value
 from indexer.wire import Hashes
 
+FIRST_MOMENT = datetime(1991, 1, 1, tzinfo=UTC)  # before there was Python; of the year 1 some moments are none in UTC
+
 
 @value
 class OriginFile:
@@ -76,7 +78,7 @@ class Origin(Protocol):
 
 
 def checked_time(text: str | None, *, now: datetime) -> str | None:
-    """Return an upload time in our own form, or None when it is none, or one to come."""
+    """Return an upload time in our own form, or None when it is none, one to come, or from before there was Python."""
     if text is None:
         return None
     try:
@@ -84,4 +86,4 @@ def checked_time(text: str | None, *, now: datetime) -> str | None:
     except ValueError:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return timestamp(moment) if moment <= now else None
+    return timestamp(moment) if FIRST_MOMENT <= moment <= now else None
