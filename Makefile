@@ -29,6 +29,8 @@ bench: .venv/bench  ## measure everything; QUICK=--quick for a first look (wrk m
 	$(BIN)/python -m benchmarks.http $(QUICK)
 	$(BIN)/python -m benchmarks.burst $(QUICK)
 	$(BIN)/python -m benchmarks.ingest $(QUICK)
+	$(BIN)/python -m benchmarks.upload $(QUICK)
+	$(BIN)/python -m benchmarks.manage $(QUICK)
 	$(BIN)/python -m benchmarks.tune $(QUICK)
 
 PYTHON_VERSION ?= 3.13

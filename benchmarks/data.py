@@ -45,7 +45,7 @@ from indexer.value import replace
 from pypi_lambda.auth import UserRecord, encode_user, hash_password, user_key
 from pypi_lambda.clock import utc_now
 from pypi_lambda.index import page_of
-from pypi_lambda.kept_pages import Check, KeptPage, KeptPages, Revision, digest_of
+from pypi_lambda.kept_pages import Check, KeptPage, KeptPages, Listed, Revision, digest_of
 from tests.builders import MEMORY
 
 CACHE = ROOT / ".bench-cache"
@@ -253,7 +253,7 @@ def put_mirrored_page(store: ObjectStore, name: ProjectName, files: int) -> None
         last_modified=None,
         missing_since=None,
     )
-    revision = Revision(kept=KeptPage(page=page, check=check), sources=sources)
+    revision = Revision(kept=KeptPage(page=page, check=check), sources=Listed(sources=listing.sources, body=sources))
     KeptPages(store, renderer_tag=renderer.tag).update(name, lambda _: revision)
 
 

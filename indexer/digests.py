@@ -42,6 +42,14 @@ def verified(what: str, chunks: Iterator[bytes], *, hashes: Hashes, size: int | 
         )
 
 
+def digest_of(chunks: Iterator[bytes]) -> str:
+    """Return the sha256 of all chunks, hex."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
 def _find_strongest(hashes: Hashes) -> str | None:
     """Return the algorithm to check: sha256 as every index has it, else the longest that can be computed."""
     known = _KNOWN & hashes.keys()

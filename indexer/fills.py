@@ -53,8 +53,8 @@ def with_fills_of(page: ProjectPage, before: ProjectPage) -> ProjectPage:
 
 def filled_times(page: ProjectPage) -> Mapping[Filename, str]:
     """Return the upload times that were filled in, by file name."""
-    ours: list[Any] = [file for file in page["files"] if "upload-time" in file.get(FILLED, ())]
-    return {Filename(file["filename"]): file["upload-time"] for file in ours}
+    files: Any = page["files"]
+    return {Filename(file["filename"]): file["upload-time"] for file in files if "upload-time" in file.get(FILLED, ())}
 
 
 def _agree(one: Hashes, other: Hashes) -> bool:

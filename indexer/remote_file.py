@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # directory is. That of pandas has 145 KB, of torch 1.1 MB, of tensorflow 2.9 MB; most wheels are shorter as a whole.
 END_BYTES = 131_072  # 128 KiB: what a connection brings in one or two round trips
 BLOCK_BYTES = 65_536  # 64 KiB: METADATA is rarely longer, packed
-MAX_REQUESTS = 64  # a reader of wheels makes three to five
+MAX_REQUESTS = 64  # a reader of wheels makes one to three
 MAX_BYTES = (
     33_554_432  # 32 MiB: the longest directory that `indexer.archive` reads, its metadata, and blocks around them
 )

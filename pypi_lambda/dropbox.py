@@ -8,13 +8,13 @@ import logging
 from collections.abc import Mapping
 from datetime import timedelta
 
-from indexer.adopt import stored_sha256
-from indexer.digests import verified
+from indexer.digests import digest_of, verified
 from indexer.distribution import check_distribution
 from indexer.errors import DigestMismatch, InvalidValue, Missing
 from indexer.names import check_filename
 from indexer.reader import open_object
 from indexer.store import ObjectStore, Stat, is_key
+from indexer.witness import Witness
 from pypi_lambda.http import RequestError
 from pypi_lambda.upload import Candidate, Publisher
 
@@ -71,14 +71,14 @@ def _publish(store: ObjectStore, publisher: Publisher, key: str) -> str:
     if stat is None:
         raise Missing(key)
     filename = check_filename(key.rpartition("/")[2])
-    found = check_distribution(open_object(store, key, stat.size), filename)
-    sha256 = stored_sha256(store, key)
+    witness = Witness(store)  # what lies in the drop box may be replaced between one reading and the next
+    found = check_distribution(open_object(witness, key, stat.size), filename)
+    sha256 = digest_of(witness.compared(filename, store.read(key)))
     candidate = Candidate(
         filename=filename,
         found=found,
         size=stat.size,
         sha256=sha256,
-        # Verified, because what lies in the drop box may be replaced between one reading and the next.
         chunks=lambda: verified(filename, store.read(key), hashes={"sha256": sha256}, size=stat.size),
     )
     return publisher.publish_checked(candidate, by="drop box")

@@ -81,7 +81,7 @@ class MetricLines:
         metrics = [{"Name": name, "Unit": unit} for name, unit in units.items()]
         directive = {
             "Namespace": NAMESPACE,
-            "Dimensions": [["FunctionName"], ["FunctionName", "Kind"]],
+            "Dimensions": [["FunctionName"]],  # each further one is paid for by metric: kinds stay properties
             "Metrics": metrics,
         }
         document = {"_aws": {"Timestamp": at_ms, "CloudWatchMetrics": [directive]}, **properties, **values}

@@ -10,6 +10,7 @@ arrived. Nothing of it is visible before it is published. Not on the hot path.
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Protocol
 
@@ -65,8 +66,11 @@ class Announced:
 class Commits(Protocol):
     """Where parts are put together and checked, which may take longer than a request."""
 
-    def run(self, announced: Announced, username: str, work: Callable[[], str]) -> str:
+    def run(self, announced: Announced, username: str, work: Callable[[], str], *, client: str) -> str:
         """Do the work, or have it done, and return its sentence.
+
+        Args:
+            client: from where the request came, for the log of events.
 
         Raises:
             TakesLonger: it is not done yet; asking again is the way to wait on.
@@ -79,7 +83,7 @@ class LocalCommits:
     def __init__(self) -> None:
         self._shared: SharedWork[str] = SharedWork()
 
-    def run(self, announced: Announced, username: str, work: Callable[[], str]) -> str:
+    def run(self, announced: Announced, username: str, work: Callable[[], str], *, client: str) -> str:
         """Do the work, or join whoever does it already."""
         return self._shared.run(upload_id(username, announced), work, wait_seconds=WAIT_SECONDS)
 
@@ -155,7 +159,8 @@ class Parts:
             raise BadRequest(rejection.body.decode("utf-8", "replace").strip())
         self._check_arrived(id_, announced)
         try:
-            message = self._commits.run(announced, user.username, lambda: self._publish_or_tell(announced, user))
+            work = partial(self._publish_or_tell, announced, user.username, request.client)
+            message = self._commits.run(announced, user.username, work, client=request.client)
         except TakesLonger:
             return _answer(202, {"state": "checking"}, ("Retry-After", str(RETRY_SECONDS)))
         except (RequestError, InvalidValue):
@@ -163,15 +168,18 @@ class Parts:
             raise
         return _answer(200, {"state": "published", "message": message})
 
-    def _publish_or_tell(self, announced: Announced, user: User) -> str:
+    def _publish_or_tell(self, announced: Announced, username: str, client: str) -> str:
         try:
-            return self.publish(announced, user.username)
+            return self.publish(announced, username, client=client)
         except (RequestError, InvalidValue) as refusal:  # perhaps nobody waits for it any longer
-            self.reject(announced, user.username, str(refusal))
+            self.reject(announced, username, str(refusal))
             raise
 
-    def publish(self, announced: Announced, username: str) -> str:
+    def publish(self, announced: Announced, username: str, *, client: str = "") -> str:
         """Put the parts together, check and publish them; return a sentence that says so.
+
+        Args:
+            client: from where they came, for the log of events.
 
         Raises:
             RequestError, InvalidValue: the file is refused; its parts are gone then.
@@ -191,7 +199,7 @@ class Parts:
             # Before anything is written under a name that stays taken.
             for _ in witness.compared(announced.filename, joined.verified()):
                 pass
-            message = self._publisher.publish_checked(candidate, by=username)
+            message = self._publisher.publish_checked(candidate, by=username, client=client)
         except DigestMismatch as fault:
             self._clear(id_, announced)
             raise BadRequest(f"what arrived is not what was announced: {fault}") from None

@@ -92,7 +92,7 @@ class RemoteCommits:
     def __init__(self, control: Control, *, clock: Callable[[], float]) -> None:
         self._asked = _Asked(control, clock)
 
-    def run(self, announced: "Announced", username: str, work: Callable[[], str]) -> str:
+    def run(self, announced: "Announced", username: str, work: Callable[[], str], *, client: str) -> str:
         """Do the work here when it is little, else ask for it; see `pypi_lambda.parts.Commits`."""
         if announced.size <= INLINE_BYTES:
             return work()
@@ -101,6 +101,7 @@ class RemoteCommits:
             "filename": announced.filename,
             "size": announced.size,
             "sha256": announced.sha256,
+            "client": client,
         }
         self._asked.ask(f"{username}/{announced.filename}/{announced.sha256}", {"publishParts": argument})
         raise TakesLonger

@@ -64,7 +64,7 @@ class Settings:
     upstream_ask_unknown: bool = False
     logging_level: str = "INFO"
     logging_format: str = "text"
-    metrics: bool = True
+    metrics: bool = False
     api_gateway_base_path: str = ""
     hash_dist_info_metadata: bool = False
     max_staleness_seconds: float = 0.0

@@ -1,6 +1,7 @@
 """What a browser shows of the index: private projects, and nothing foreign as anything but text."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from bs4 import BeautifulSoup, Tag
 
 from indexer.events import FileRemoved, FileYanked, ProjectStatusSet
 from indexer.names import Filename, ProjectName
+from pypi_lambda.auth import UserRecord, encode_user, hash_password, user_key
 from pypi_lambda.browse.detail import shown_size
 from pypi_lambda.browse.readme import MAX_MARKUP_BYTES, render_description
 from pypi_lambda.browse.versions import latest_version, sorted_versions
@@ -88,6 +90,14 @@ class TestOverview:
             "uv publish --publish-url https://pypi.example:8443/ -u uploader dist/*",
         ]
         assert len(lines(look(site, headers=host, user=READER))) == 2
+
+    def test_lines_are_for_a_shell(self, site: Site) -> None:
+        """A username with spaces and worse is one word of the line."""
+        name = "ann & bob; $(x)"
+        site.store.put(user_key(name), encode_user(UserRecord(hash=hash_password("secret"), upload=True)))
+        shown = lines(look(site, headers={"host": "pypi.example"}, user=(name, "secret")))
+        assert shlex.split(shown[2])[-2:] == [name, "dist/*"]
+        assert shlex.split(shown[0])[-2] == "http://ann%20%26%20bob%3B%20%24%28x%29@pypi.example/simple/"
 
     def test_recent_events(self, site: Site) -> None:
         """Uploaders see what happened last, the newest first; readers do not."""

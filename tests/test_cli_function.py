@@ -58,7 +58,7 @@ def test_commands(site: LambdaSite, store: FolderStore) -> None:
     assert run(site, "yank", "demo", "1.0", "--reason", "broken").succeeded() == f"yanked {WHEEL.filename}\n"
     assert run(site, "project", "show", "demo").succeeded().endswith("  yanked: broken\n")
     assert run(site, "unyank", "demo", "1.0").succeeded() == f"unyanked {WHEEL.filename}\n"
-    assert run(site, "unyank", "demo", "1.0").succeeded() == "nothing changed: 1.0 was unyanked before\n"
+    assert run(site, "unyank", "demo", "1.0").succeeded() == "nothing changed: 1.0 is not yanked\n"
     assert run(site, "reserve", "acme-*").succeeded() == "reserved acme-*\n"
     assert run(site, "reserved", "--json").succeeded() == '{\n  "reserved": [\n    "acme-*"\n  ]\n}\n'
     events = [event for event in Log(store).read_after(ORIGIN) if event.seq > 1]

@@ -114,6 +114,8 @@ class TestFiles:
         assert said("remove", "demo", "--yes") == f"removed {OLD.filename}\nremoved {WHEEL.filename}\n"
         assert said("remove", "demo", "--yes") == "nothing changed: demo was removed before\n"
         assert said("restore", "demo", "1.0") == f"restored {OLD.filename}\n"
+        assert said("restore", "demo", "1.0") == "nothing changed: 1.0 is not removed\n"
+        assert said("unyank", "demo", "1.0") == "nothing changed: 1.0 is not yanked\n"
         removals = [event.change for event in Log(store).read_after(ORIGIN) if isinstance(event.change, FileRemoved)]
         assert removals[0].reason == "leaked"
 
@@ -269,6 +271,21 @@ def test_help(name: str) -> None:
         assert summary[:1].isupper(), each.name
         assert summary.endswith("."), each.name
     assert run(name, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("project",), ("user",), ("token",), ("import",)])
+def test_help_in_a_line(arguments: tuple[str, ...]) -> None:
+    """The line about a command in a list of commands is whole."""
+    assert "..." not in run(*arguments, "--help").stdout.partition("\n\nOptions:")[2]
+
+
+def test_upload_without_password() -> None:
+    """An upload that has no password, and nobody to ask, is refused with the ways of giving one."""
+    result = run("upload", "--repository-url", "https://pypi.example/", __file__)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "Error: there is no password: give -p, set TWINE_PASSWORD, or put it into the URL\n",
+    )
 
 
 def test_printable() -> None:

@@ -16,11 +16,12 @@ from pypi_lambda.dropbox import take, take_all
 from pypi_lambda.index import Index
 from pypi_lambda.upload import Publisher
 from tests.builders import NOW, contents, ids
-from tests.distributions import Distribution, make_sdist, make_wheel
+from tests.distributions import Distribution, make_metadata, make_sdist, make_wheel
 
 WHEEL = make_wheel("demo", "1.0")
 KEY = f"incoming/{WHEEL.filename}"
 REJECTED = f"{KEY}.rejected.txt"
+METADATA = make_metadata("demo", "1.0")
 
 
 @dataclass
@@ -63,6 +64,33 @@ def box_over(store: ObjectStore) -> Box:
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
     return box_over(FolderStore(tmp_path))
+
+
+class Replacing(FolderStore):
+    """Replaces a wheel when its metadata, its first member, was read."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        super().__init__(path)
+        self._content: bytes | None = content
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes."""
+        chunks = list(super().read(key, start=start, end=end))
+        if key == KEY and 0 < start < 100 and self._content is not None:
+            content, self._content = self._content, None
+            self.put(key, content)
+        return iter(chunks)
+
+
+def test_replaced_after_it_was_checked(tmp_path: Path) -> None:
+    """A file that is replaced while it is checked is left to the next notification, and then published as it is."""
+    first, then = (make_wheel("demo", "1.0", metadata=METADATA + f"Requires-Dist: {name}\n".encode()) for name in "ab")
+    box = box_over(Replacing(tmp_path, then.content))
+    assert box.take(box.put(first)) is None
+    assert (box.published, box.left) == ([], [KEY])
+    box.take(KEY)
+    assert box.published == [("drop box", then.filename, then.sha256)]
+    assert box.store.get(f"projects/demo/{then.filename}.metadata").body == then.metadata
 
 
 @pytest.mark.parametrize("distribution", [WHEEL, make_sdist("demo", "1.0"), make_wheel("demo", "1!2.0+local.1")])

@@ -103,7 +103,7 @@ def test_cloudwatch_lines() -> None:
     assert directive["Timestamp"] == 1_700_000_000_000
     (declared,) = directive["CloudWatchMetrics"]
     assert {metric["Name"] for metric in declared["Metrics"]} == set(numbers)
-    assert declared["Dimensions"] == [["FunctionName"], ["FunctionName", "Kind"]]
+    assert declared["Dimensions"] == [["FunctionName"]]
     metrics.time("commands", 2.0, ("kind", "Rebuild"))
     second = json.loads(lines.line(metrics.read(), metrics.read_counts(), {}, at_ms=1))
     assert {name: value for name, value in second.items() if name != "_aws"} == {

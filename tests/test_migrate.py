@@ -151,6 +151,17 @@ class TestSimpleIndex:
         self.run(store, upstream, "demo")
         assert files(store)[WHEEL.filename].upload_time > THEN
 
+    @pytest.mark.parametrize(
+        ("told", "reason"), [("broken\non\x1b[31m 3.14", "broken on\ufffd[31m 3.14"), ("x" * 300_000, "x" * 1_000)]
+    )
+    def test_wild_reasons(self, store: ObjectStore, upstream: FakeUpstream, told: str, reason: str) -> None:
+        """Whatever is said there of a yank is said here in one line of bounded length, and ends no import."""
+        upstream.add(WHEEL, yanked=told)
+        upstream.add(OTHER)
+        self.run(store, upstream, "demo", "other-thing")
+        assert files(store)[WHEEL.filename].yanked == reason
+        assert len(files(store, "other-thing")) == 1
+
     def test_patterns(self, store: ObjectStore, upstream: FakeUpstream) -> None:
         """A pattern stands for all projects of that index that it covers."""
         for distribution in (WHEEL, OTHER, make_wheel("other-one", "1.0")):

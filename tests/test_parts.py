@@ -21,6 +21,7 @@ from pypi_lambda.parts import Announced, LocalCommits, Parts, upload_id
 from pypi_lambda.shared_work import TakesLonger
 from pypi_lambda.upload import Publisher
 from tests.builders import NOW, contents, ids, make_app, put_user, request
+from tests.contexts import run_command
 from tests.distributions import Distribution, make_metadata, make_sdist, make_wheel
 from tests.servers import BUCKET, S3Server
 
@@ -41,7 +42,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
 class Slow:
     """Never has the time."""
 
-    def run(self, _announced: Announced, _username: str, _work: Callable[[], str]) -> str:
+    def run(self, _announced: Announced, _username: str, _work: Callable[[], str], *, client: str) -> str:
         raise TakesLonger
 
 
@@ -95,8 +96,19 @@ def test_file_in_parts(store: ObjectStore) -> None:
         f"projects/demo/{WHEEL.filename}": WHEEL.content,
         f"projects/demo/{WHEEL.filename}.metadata": WHEEL.metadata,
     }
-    (event,) = contents(store, "log/").values()
-    assert json.loads(event)["by"] == "ann"
+    (event,) = map(json.loads, contents(store, "log/").values())
+    assert (event["by"], event["client"]) == ("ann", "127.0.0.1")
+
+
+def test_published_by_the_command(store: ObjectStore) -> None:
+    """What the function's own command publishes is logged as its uploader's, from where he sent it."""
+    parts = make_parts(store, part_bytes=1_000_000, commits=Slow())
+    _, begun = ask(parts.begin, announce(WHEEL), ANN)
+    send(parts, begun, WHEEL.content)
+    assert ask(parts.commit, announce(WHEEL), ANN, begun["upload"])[0] == 202
+    run_command(store, "publishParts", {"username": "ann", "client": "192.0.2.1", **announce(WHEEL)})
+    (event,) = map(json.loads, contents(store, "log/").values())
+    assert (event["by"], event["client"]) == ("ann", "192.0.2.1")
 
 
 def test_resumed(store: ObjectStore) -> None:
@@ -209,7 +221,7 @@ def test_slow_check(store: ObjectStore) -> None:
 class Late:
     """Does the work after it has told the client to come back."""
 
-    def run(self, _announced: Announced, _username: str, work: Callable[[], str]) -> str:
+    def run(self, _announced: Announced, _username: str, work: Callable[[], str], *, client: str) -> str:
         with pytest.raises(BadRequest):
             work()
         raise TakesLonger

@@ -1,6 +1,7 @@
 """`GET /` in a browser: the private projects, how to install and upload, and for uploaders what happened last."""
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qs, quote, urlencode
 
@@ -150,8 +151,8 @@ def _instructions(request: Request, user: User) -> Markup:
     if user.upload:
         content += [
             Markup("<h2>Upload</h2>"),
-            copyable(f"twine upload --repository-url {root}/ -u {user.username} dist/*"),
-            copyable(f"uv publish --publish-url {root}/ -u {user.username} dist/*"),
+            copyable(f"twine upload --repository-url {root}/ -u {shlex.quote(user.username)} dist/*"),
+            copyable(f"uv publish --publish-url {root}/ -u {shlex.quote(user.username)} dist/*"),
         ]
     return joined(content)
 

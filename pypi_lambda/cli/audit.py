@@ -37,6 +37,10 @@ def log(
     """Show what happened to the index: each change with when, who, from where and what.
 
     With --json every event is a line of JSON, with its number, its id, its digest and that of the event before.
+
+    \b
+    serverless-pypi log --since 7d --user ann
+    serverless-pypi log --limit 0 --json > log.jsonl
     """
     wanted = {"project": project, "user": user, "since": since}
     if limit is None:

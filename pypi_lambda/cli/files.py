@@ -10,6 +10,14 @@ from pypi_lambda.cli.place import Place, Result, at_place
 
 _FILE = re.compile(r".*\.(whl|gz|zip|tgz|tar|bz2|xz|z|egg|exe|msi)", re.IGNORECASE)  # no version ends like that
 
+# What is so already, where a command changed nothing; what is not yanked may never have been.
+_STANDING = {
+    "yanked": "was yanked before",
+    "unyanked": "is not yanked",
+    "removed": "was removed before",
+    "restored": "is not removed",
+}
+
 _reason = click.option("--reason", metavar="TEXT", help="Why, for whoever asks later.")
 
 
@@ -72,4 +80,4 @@ def _meant(target: str) -> dict[str, str]:
 
 def _tell(place: Place, done: Result, what: str, target: str) -> None:
     lines = [f"{what} {filename}" for filename in done["files"]]
-    place.tell(done, *lines or [f"nothing changed: {target} was {what} before"])
+    place.tell(done, *lines or [f"nothing changed: {target} {_STANDING[what]}"])

@@ -21,7 +21,7 @@ TO_THE_END = 2**53 - 1  # the number of an event that no log reaches
 logger = logging.getLogger(__name__)
 
 
-@click.command()
+@click.command(short_help="Read the upstream's list anew; publish what was put in.")
 @click.option("--hourly", is_flag=True, help="Go on, once an hour, for as long as the parent process lives.")
 @upstream_option
 @at_place
@@ -85,7 +85,7 @@ def _reindex(place: Place) -> Result:
     return done
 
 
-@click.command()
+@click.command(short_help="Bring snapshot and pages up to the end of the log.")
 @click.option("--from-zero", is_flag=True, help="Fold the whole log and write every page again: the repair.")
 @at_place
 def rebuild(place: Place, from_zero: bool) -> None:

@@ -34,7 +34,7 @@ def import_() -> None:
     """Publish what another index has. May be given again: what is here already stays as it is."""
 
 
-@import_.command("folder")
+@import_.command("folder", short_help="Publish the wheels and sdists in a folder.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @at_place
 def import_folder(place: Place, folder: str) -> None:
@@ -54,7 +54,7 @@ def import_devpi(place: Place, folder: str, index: str) -> None:
     _report(place, place.run("importDevpi", argument, doing="importing", unit="projects"))
 
 
-@import_.command("index")
+@import_.command("index", short_help="Publish projects of another index as your own.")
 @click.argument("projects", nargs=-1, required=True, metavar="PROJECT...")
 @click.option(
     "--url",
@@ -68,6 +68,9 @@ def import_index(place: Place, projects: tuple[str, ...], url: str) -> None:
 
     Works with whatever has a simple API: devpi, Artifactory, CodeArtifact, GitLab, and others. From then on these names
     are private here.
+
+    \b
+    serverless-pypi import index --url https://user:password@devpi.example/root/prod/+simple/ 'acme-*' other
     """
     argument = {"url": url, "projects": list(projects)}
     _report(place, place.run("importIndex", argument, doing="importing", unit="projects"))

@@ -29,7 +29,7 @@ def list_projects(place: Place) -> None:
     place.show({"projects": found}, *(listed["name"] for listed in found))
 
 
-@project.command()
+@project.command(short_help="Show the status and the files of a project.")
 @click.argument("project")
 @at_place
 def show(place: Place, project: str) -> None:

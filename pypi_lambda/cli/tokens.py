@@ -33,6 +33,9 @@ def create(place: Place, user: str, upload: bool, projects: tuple[str, ...], exp
 
     It never may more than USER, and ends with USER. Clients take it as the password of __token__ or of USER, or as the
     username without a password.
+
+    \b
+    serverless-pypi token create ci --upload --projects 'acme-*' --expires 90d --name nightly
     """
     patterns = [pattern.strip() for text in projects for pattern in text.split(",") if pattern.strip()]
     argument = {"username": user, "upload": upload, "projects": patterns, "expires": expires, "name": name}
@@ -43,7 +46,7 @@ def create(place: Place, user: str, upload: bool, projects: tuple[str, ...], exp
     place.show(done, done["token"])
 
 
-@token.command("list")
+@token.command("list", short_help="List all tokens, or a user's; no secrets.")
 @click.argument("user", required=False)
 @at_place
 def list_tokens(place: Place, user: str | None) -> None:

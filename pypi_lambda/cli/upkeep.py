@@ -12,7 +12,7 @@ TIME_ENOUGH_SECONDS = 1_000_000_000  # thirty years
 WORDS = {"truth": "LOST", "derived": "damaged", "orphan": "orphan", "note": "note"}
 
 
-@click.command()
+@click.command(short_help="Compare everything stored with the log.")
 @click.option("--deep", is_flag=True, help="Read every file and compare its digest, too.")
 @click.option("--repair", is_flag=True, help="Write again what is derived; the log, private files and users stay.")
 @click.option("--expect", metavar="SEQ:DIGEST", help="The head that an earlier run printed, which must still be there.")
@@ -89,12 +89,12 @@ def _stats(done: Result) -> Iterator[str]:
     if done["upstreamNames"] is None:
         yield "upstream   its list of projects was never read"
     else:
-        yield f"upstream   {done['upstreamNames']:,} projects, listed so since {done['upstreamChanged']}"
+        yield f"upstream   {done['upstreamNames']:,} projects, listed so since {done['upstreamChanged'][:19]}Z"
     yield f"superseded {done['supersededObjects']:,} objects, {_size(done['supersededBytes'])}"
     yield f"in all     {done['objects']:,} objects, {_size(done['bytes'])}"
 
 
-@click.command()
+@click.command(short_help="Delete what nobody needs any more.")
 @click.option("--dry-run", is_flag=True, help="Delete nothing; say what would be.")
 @click.option("--orphans", is_flag=True, help="Also what no event names, is 30 days old, and cannot be published.")
 @at_place

@@ -3,6 +3,7 @@
 Option names and variables are twine's.
 """
 
+import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -32,6 +33,9 @@ def upload(
 
     Each goes in parts straight into the index's store, and is published after the same checks as any upload. One that
     breaks off goes on where it was when the command is given again.
+
+    \b
+    serverless-pypi upload --repository-url https://pypi.example/ -u ann dist/*
     """
     from pypi_lambda.progress import Progress
     from pypi_lambda.sending import Sender, SendingFailed
@@ -71,6 +75,8 @@ def _credentials(url: str, username: str | None, password: str | None) -> tuple[
     given_user, _, given_password = userinfo.partition(":")
     user = username or unquote(given_user) or "__token__"
     secret = password or unquote(given_password)
+    if not secret and not sys.stdin.isatty():
+        raise WrongInput("there is no password: give -p, set TWINE_PASSWORD, or put it into the URL")
     if not secret:
         secret = click.prompt("Password or token", hide_input=True)
     return urlunsplit((parts.scheme, host, parts.path, "", "")), user, secret

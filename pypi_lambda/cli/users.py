@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from pypi_lambda.cli.faults import WrongInput
 from pypi_lambda.cli.place import Place, Result, at_place
 from pypi_lambda.cli.serve import new_password
 
@@ -44,9 +45,11 @@ def add(place: Place, name: str, upload: bool, projects: tuple[str, ...], genera
 
 def _read_password() -> str:
     if sys.stdin.isatty():
-        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        entered: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return entered
+    if password := sys.stdin.readline().rstrip("\r\n"):
         return password
-    return sys.stdin.readline().rstrip("\r\n")
+    raise WrongInput("there is no password on standard input: write one there, or use --generate")
 
 
 @user.command()

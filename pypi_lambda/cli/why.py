@@ -5,7 +5,7 @@ import click
 from pypi_lambda.cli.place import Place, Result, at_place
 
 
-@click.command()
+@click.command(short_help="Say whether a project or file may enter, and why.")
 @click.argument("project")
 @click.argument("filename", required=False)
 @at_place

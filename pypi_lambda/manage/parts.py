@@ -11,19 +11,24 @@ from pypi_lambda.parts import parse_announced
 
 @value
 class PublishParts:
-    """Put the parts of an upload together, check and publish them."""
+    """Put the parts of an upload together, check and publish them.
+
+    Attributes:
+        client: from where they came, for the log of events.
+    """
 
     username: Text
     filename: Filename
     size: int
     sha256: Text
+    client: str = ""
 
     def run(self, context: Context) -> Result:
         """Carry it out; what is refused is told to the client when it asks again."""
         announced = parse_announced({"filename": self.filename, "size": self.size, "sha256": self.sha256})
         parts = context.service.make_parts()
         try:
-            return {"published": parts.publish(announced, self.username)}
+            return {"published": parts.publish(announced, self.username, client=self.client)}
         except (RequestError, InvalidValue) as error:
             parts.reject(announced, self.username, str(error))
             return {"refused": str(error)}

@@ -18,7 +18,7 @@ from indexer.project import ACTIVE, File, Project, empty_project
 from indexer.store import CHUNK_BYTES
 from indexer.value import value
 from pypi_lambda.context import Context
-from pypi_lambda.migrate.origin import Failure, Origin, OriginFile, OriginProject
+from pypi_lambda.migrate.origin import Failure, Origin, OriginFile, OriginProject, checked_reason
 from pypi_lambda.upload import Candidate, Publisher
 
 REBUILD_EVERY = 64  # files: a tail that a process would reload the snapshot for
@@ -137,11 +137,11 @@ class Importer:
         for file in project.files:
             known = here.files.get(file.filename)
             if file.yanked is not None and known is not None and not known.turns:
-                reason = file.yanked
+                reason = checked_reason(file.yanked)
                 self._context.append(FileYanked(project=project.name, filename=file.filename, reason=reason))
                 self._yanked.append(file_key(project.name, file.filename))
         if project.status is not None and project.status[0] != ACTIVE and here.files and not here.statuses:
-            status, reason = project.status
+            status, reason = project.status[0], checked_reason(project.status[1])
             self._context.append(ProjectStatusSet(project=project.name, status=status, reason=reason))
 
     def _rebuild(self) -> None:

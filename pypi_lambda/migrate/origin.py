@@ -12,6 +12,7 @@ from indexer.events import timestamp
 from indexer.names import Filename, ProjectName
 from indexer.value import value
 from indexer.wire import Hashes
+from pypi_lambda.manage.projects import MAX_REASON_LENGTH
 
 FIRST_MOMENT = datetime(1991, 1, 1, tzinfo=UTC)  # before there was Python; of the year 1 some moments are none in UTC
 
@@ -87,3 +88,9 @@ def checked_time(text: str | None, *, now: datetime) -> str | None:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return timestamp(moment) if FIRST_MOMENT <= moment <= now else None
+
+
+def checked_reason(text: str) -> str:
+    """Return a reason for a yank or a status as one that is given here: a line, printable, cut where it is too long."""
+    line = " ".join(text.split())
+    return "".join(char if char.isprintable() else "\ufffd" for char in line)[:MAX_REASON_LENGTH]

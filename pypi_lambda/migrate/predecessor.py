@@ -24,7 +24,7 @@ from indexer.rebuild import rebuild
 from indexer.value import value
 from pypi_lambda.admin import USERS_PREFIX
 from pypi_lambda.context import Context
-from pypi_lambda.migrate.origin import Failure
+from pypi_lambda.migrate.origin import Failure, checked_reason
 from pypi_lambda.service import renderer_of
 
 CACHE_PREFIX = "cache/"
@@ -136,7 +136,7 @@ class _Adoption:
                 reason = f"listed with sha256 {digest}, and has {file.sha256}"
                 self._failures.append(Failure(where=where, reason=reason))
             if wire.get("yanked") and not file.turns:
-                reason = wire["yanked"] if isinstance(wire["yanked"], str) else ""
+                reason = checked_reason(wire["yanked"]) if isinstance(wire["yanked"], str) else ""
                 self._context.append(FileYanked(project=name, filename=filename, reason=reason))
                 self._yanked.append(where)
 
