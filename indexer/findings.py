@@ -28,7 +28,7 @@ class Remedy(Enum):
     FETCH = "`verify --repair` deletes it, so that it is fetched again when it is asked for"
     REINDEX = "`reindex` reads the list from the upstream again"
     LOOK = "look at it, and delete it when nobody needs it"
-    WAIT = "nothing; it is made when it is needed"
+    WAIT = "there is nothing to do: it is made when it is needed"
 
 
 @value

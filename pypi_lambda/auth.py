@@ -22,6 +22,7 @@ from functools import cached_property
 from hashlib import blake2b, pbkdf2_hmac, sha256
 from threading import Lock
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from indexer.errors import CorruptObject
 from indexer.json_bytes import encode_json
@@ -203,6 +204,7 @@ class Authenticator:
         self._secret = os.urandom(32)
         self._verified: OrderedDict[bytes, Rights] = OrderedDict()
         self._lock = Lock()
+        self._turns: WeakValueDictionary[bytes, Lock] = WeakValueDictionary()
 
     def check_claim(self, claim: Claim, records: Sequence[Stored | None], *, client: str) -> User:
         """Return the user.
@@ -234,12 +236,17 @@ class Authenticator:
         rights = self._find_remembered(digest)
         begun = self._throttle.begin(username, client, is_remembered=rights is not None)
         if rights is None:
-            rights = self._verify_record(username, password, stored)
-            self._remember(digest, rights)
+            with self._turn(digest):  # clients come with several connections at once: one slow hash does for all
+                rights = self._find_remembered(digest) or self._verify_record(username, password, stored)
+                self._remember(digest, rights)
         if begun:
             self._throttle.succeed(username, client, begun)
         upload, projects = rights
         return User(username=username, upload=upload, projects=projects)
+
+    def _turn(self, digest: bytes) -> Lock:
+        with self._lock:
+            return self._turns.setdefault(digest, Lock())
 
     def _check_token(self, token: "Token", username: str, records: Sequence[Stored | None], client: str) -> User:
         from pypi_lambda.tokens import TokenRefused

@@ -23,6 +23,7 @@ CONNECT_SECONDS = 10.0
 READ_SECONDS = 120.0  # a part of 64 MiB is acknowledged when it is stored
 TRIES = 5
 FIRST_PAUSE_SECONDS = 1.0  # doubled after each failed try
+MAX_PAUSE_SECONDS = 60.0
 CHUNK_BYTES = 262_144
 MAX_CHECK_SECONDS = 1_800.0  # 5 GiB are read twice by the index, at some 50 MB/s at worst
 
@@ -97,7 +98,7 @@ class Sender:
             answer = self._ask("POST", f"uploads/{upload}/", announced)
             if answer["state"] == "published":
                 return str(answer["message"])
-            seconds = float(answer.get("retry_after", FIRST_PAUSE_SECONDS))
+            seconds = answer["retry_after"]
             self._sleep(seconds)
             waited += seconds
         raise SendingFailed(f"{announced['filename']} is still being checked; try again later to see what became of it")
@@ -139,7 +140,7 @@ class Sender:
             said: dict[str, Any] = answer.json()
         except ValueError:
             raise SendingFailed(f"{self._root} is no index of this kind: it answered with no JSON") from None
-        return {**said, "retry_after": answer.headers.get("retry-after", FIRST_PAUSE_SECONDS)}
+        return {**said, "retry_after": max(_retry_after(answer), FIRST_PAUSE_SECONDS)}
 
     def _try(self, attempt: Callable[[], requests.Response]) -> requests.Response:
         pause = FIRST_PAUSE_SECONDS
@@ -204,7 +205,7 @@ def _chunks(content: IO[bytes]) -> Iterator[bytes]:
 
 def _retry_after(answer: requests.Response) -> float:
     text = answer.headers.get("retry-after", "")
-    return float(text) if text.isdecimal() else 0.0
+    return min(float(text), MAX_PAUSE_SECONDS) if text.isdecimal() else 0.0
 
 
 def _sentence(answer: requests.Response) -> str:

@@ -45,7 +45,9 @@ def _heed_the_end() -> None:
     # A forked worker has the main process's handlers until granian sets its own, when the application is loaded. They
     # only set a flag: a worker that is told to end while it loads would go on, and be waited for STOP_SECONDS.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the main process follows it with SIGTERM
+    # Ctrl-C reaches all, and the main process follows it with SIGTERM. Blocked and not ignored, for granian will handle
+    # it: a worker that gets both goes on until STOP_SECONDS are over (2.8.7).
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
 
 
 def check_free(host: str, port: int) -> None:

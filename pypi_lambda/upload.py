@@ -156,14 +156,17 @@ class Publisher:
 
         Raises:
             Forbidden: the user may not upload to this project.
+            Forbidden: nobody may upload to it.
             Conflict: other content was published under this name.
         """
         _check_permitted(user, project)
         view = self._index.refresh()
         if view.current.projects.find(project) is None:
             return False
-        published = self._index.project(view, project).files.get(filename)
+        known = self._index.project(view, project)
+        published = known.files.get(filename)
         if published is None:
+            _check_open(known)
             return False
         _check_same(filename, sha256, published)
         return True
@@ -264,13 +267,17 @@ def _check_publishable(candidate: Candidate, project: Project) -> None:
     if published is not None and project.status != WITHHELD_STATUS:
         _check_same(candidate.filename, candidate.sha256, published)
         raise _Published
-    if project.status in CLOSED_STATUSES:
-        reason = f": {project.status_reason}" if project.status_reason else ""
-        raise Forbidden(f"project {project.name!r} is {project.status} and takes no uploads{reason}")
+    _check_open(project)
     if is_withdrawn(project, candidate.found.version):
         raise Conflict(
             f"version {candidate.found.version} of {project.name!r} was removed; restore it, or use another version"
         )
+
+
+def _check_open(project: Project) -> None:
+    if project.status in CLOSED_STATUSES:
+        reason = f": {project.status_reason}" if project.status_reason else ""
+        raise Forbidden(f"project {project.name!r} is {project.status} and takes no uploads{reason}")
 
 
 def _check_same(filename: Filename, sha256: str, published: File) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Thread
 
 import pytest
 from hypothesis import given
@@ -175,6 +175,17 @@ class TestSameness:
 
 
 class TestMemory:
+    def test_side_by_side(self) -> None:
+        """Requests that come at once with the same password pay one slow hash together."""
+        pbkdf2 = CountingPbkdf2()
+        authenticator, record = Authenticator(pbkdf2=pbkdf2), stored(quick_record(rounds=PASSWORD_ROUNDS))
+        threads = [Thread(target=authenticator.check, args=(USERNAME, PASSWORD, record)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert pbkdf2.rounds == PASSWORD_ROUNDS
+
     def test_verified_once(self, quick: Quick) -> None:
         """Right credentials are computed once and then known."""
         authenticator = Authenticator(pbkdf2=quick)
@@ -284,7 +295,8 @@ class TestThrottle:
 
             authenticator = Authenticator(pbkdf2=wait, clock=lambda: 0.0)
             record = stored(quick_record())
-            tries = [threads.submit(authenticator.check, USERNAME, "x", record, client=CLIENT) for _ in range(30)]
+            guesses = map(str, range(30))  # each another: the same ones wait for each other
+            tries = [threads.submit(authenticator.check, USERNAME, guess, record, client=CLIENT) for guess in guesses]
             found = Counter(type(one.exception(PATIENCE_SECONDS)) for one in tries)
         assert found == {Unauthorized: 10, TooManyRequests: 20}
 

@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup, Tag
 from indexer.events import FileRemoved, FileYanked, ProjectStatusSet
 from indexer.names import Filename, ProjectName
 from pypi_lambda.auth import UserRecord, encode_user, hash_password, user_key
-from pypi_lambda.browse.detail import shown_size
+from pypi_lambda.browse.detail import MAX_ROWS, shown_size
 from pypi_lambda.browse.readme import MAX_MARKUP_BYTES, render_description
 from pypi_lambda.browse.versions import latest_version, sorted_versions
 from tests.apps import READER, Answer, Site, running_site
@@ -150,6 +150,12 @@ class TestDetail:
         links = [link["href"] for link in soup.select("td a")]
         assert links[0] == "/simple/demo/demo-1.10-py3-none-any.whl"
         assert lines(soup)[0].endswith(" demo==1.10")
+
+    def test_many_files(self, site: Site) -> None:
+        """Of very many files the newest are shown, and how many there are besides."""
+        site.happen(*(added("demo", version=f"1.{number}") for number in range(MAX_ROWS + 2)))
+        found = rows(look(site, "/project/demo/"))
+        assert (found[0][0], found[-2][0], found[-1]) == (f"1.{MAX_ROWS + 1}", "1.2", ["", "and 2 older files"])
 
     def test_quarantined(self, site: Site) -> None:
         """A quarantined project says so, with the reason, and offers nothing."""

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import requests
 
+from indexer.events import ProjectStatusSet
 from indexer.folder import FolderStore
-from indexer.names import Filename
+from indexer.names import Filename, ProjectName
 from indexer.s3 import S3Store
 from indexer.simple import Renderer
 from indexer.store import ObjectStore
@@ -20,7 +21,7 @@ from pypi_lambda.index import Index
 from pypi_lambda.parts import Announced, LocalCommits, Parts, upload_id
 from pypi_lambda.shared_work import TakesLonger
 from pypi_lambda.upload import Publisher
-from tests.builders import NOW, contents, ids, make_app, put_user, request
+from tests.builders import NOW, added, contents, ids, make_app, put_user, request, write_log
 from tests.contexts import run_command
 from tests.distributions import Distribution, make_metadata, make_sdist, make_wheel
 from tests.servers import BUCKET, S3Server
@@ -254,6 +255,14 @@ def test_limited_user(store: ObjectStore) -> None:
     limited = User(username="ci", upload=True, projects=("other-*",))
     with pytest.raises(Forbidden, match=r"other-\*"):
         ask(make_parts(store).begin, announce(WHEEL), limited)
+
+
+def test_archived_project(store: ObjectStore) -> None:
+    """A project that takes no uploads says so before anything is sent."""
+    closed = ProjectStatusSet(project=ProjectName("demo"), status="archived", reason="old")
+    write_log(store, added("demo", version="0.1"), closed)
+    with pytest.raises(Forbidden, match=r"is archived and takes no uploads: old"):
+        ask(make_parts(store).begin, announce(WHEEL), ANN)
 
 
 def test_anothers_upload(store: ObjectStore) -> None:

@@ -14,6 +14,7 @@ from pypi_lambda.browse.versions import latest_version, sorted_versions
 from pypi_lambda.http import NotFound, Request, Response
 from pypi_lambda.index import Index, View
 
+MAX_ROWS = 1_000  # 400 bytes each: a load balancer carries 1 MB
 _UNITS = ("bytes", "KB", "MB", "GB")
 
 
@@ -76,6 +77,9 @@ def _files(request: Request, project: Project, files: list[File]) -> Markup:
     for version in sorted_versions(files):
         of_version = sorted((file for file in files if file.version == version), key=lambda file: file.filename)
         rows += [_row(request, project, file, version if number == 0 else "") for number, file in enumerate(of_version)]
+    if len(rows) > MAX_ROWS:
+        more = Markup(f'<tr><td></td><td class="dim">and {len(rows) - MAX_ROWS:,} older files</td></tr>')
+        rows = [*rows[:MAX_ROWS], more]
     head = "<tr><th>Version</th><th>File</th><th>Uploaded</th><th class=number>Size</th></tr>"
     return joined([Markup(f'<h2>Files</h2><div class="scroll"><table>{head}'), *rows, Markup("</table></div>")])
 

@@ -191,6 +191,9 @@ def read_settings_here(bucket: str | None, upstream: str | None, *, quiet: bool 
     if not os.environ.get("BUCKET"):
         os.environ["BUCKET"] = DEFAULT_BUCKET
     settings = read_settings(os.environ)
+    if not settings.bucket.startswith("file://") and not os.environ.get("REMOVED_RETENTION_DAYS", "").strip():
+        # For how long a bucket keeps what was removed, its function's settings say; no laptop deletes it by a default.
+        settings = replace(settings, removed_retention_days=0)
     if quiet and not os.environ.get("LOGGING_LEVEL", "").strip():
         settings = replace(settings, logging_level="WARNING")
     configure_logging(settings)

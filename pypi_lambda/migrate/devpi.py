@@ -84,12 +84,12 @@ class DevpiOrigin:
 def _read_index(folder: Path, index: str) -> dict[str, Any]:
     path = folder / DATA_INDEX
     if not path.is_file() or path.stat().st_size > MAX_DATA_INDEX_BYTES:
-        raise InvalidValue("folder", folder, f"what devpi-export wrote, with a {DATA_INDEX}")
+        raise InvalidValue("folder", str(folder), f"what devpi-export wrote, with a {DATA_INDEX}")
     try:
         document = json.loads(path.read_bytes())
         version, indexes = document["dumpversion"], document["indexes"]
     except (ValueError, TypeError, KeyError):
-        raise InvalidValue("folder", folder, f"what devpi-export wrote; its {DATA_INDEX} cannot be read") from None
+        raise InvalidValue("folder", str(folder), f"what devpi-export wrote; its {DATA_INDEX} cannot be read") from None
     if version != KNOWN_DUMP:
         raise InvalidValue("dumpversion", version, f"{KNOWN_DUMP!r}, as devpi-server 5 and 6 write it")
     stages = {name: found for name, found in indexes.items() if found.get("indexconfig", {}).get("type") != "mirror"}

@@ -163,6 +163,16 @@ def test_a_dead_worker_is_replaced(place: Place, upstream: FakeUpstream, logs: P
         eventually(lambda: server.answers("/simple/requests/"))  # the other one may have been starting, too
 
 
+@on_a_folder
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_interrupted(workers: str, place: Place, upstream: FakeUpstream, logs: Path) -> None:
+    """Ctrl-C, which reaches the main process and its workers, ends a server that answers; nothing is waited for."""
+    with serving(place, logs, upstream=upstream.url, options=["--workers", workers]) as server:
+        eventually(lambda: server.answers("/simple/requests/"))
+        os.killpg(server.process.pid, signal.SIGINT)
+        assert server.process.wait(timeout=20) == 0  # granian would wait for 30
+
+
 def test_stopped_while_it_starts(seaweedfs: S3Server, upstream: FakeUpstream, logs: Path) -> None:
     """SIGTERM ends a server whose worker is still loading: it does not go on until the store answers or fails."""
     with FaultProxy(seaweedfs) as proxy:
