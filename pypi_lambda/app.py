@@ -22,13 +22,13 @@ from indexer.errors import (
     UpstreamNonsense,
     UpstreamUnavailable,
 )
-from indexer.names import Filename, ProjectName, check_filename, file_key, normalize_name
-from indexer.project import WITHHELD_STATUS
+from indexer.names import Filename, ProjectName, check_filename, normalize_name
 from indexer.store import ObjectStore
 from indexer.value import replace
 from pypi_lambda.auth import MAX_RECORD_BYTES, Authenticator, User, read_claim
 from pypi_lambda.copies import Copies
-from pypi_lambda.delivery import IMMUTABLE, Delivery
+from pypi_lambda.delivery import Delivery
+from pypi_lambda.files import Files
 from pypi_lambda.http import (
     NO_SNIFFING,
     PLAIN_TEXT,
@@ -44,9 +44,9 @@ from pypi_lambda.http import (
     negotiate,
     without_body,
 )
-from pypi_lambda.index import CLOSED_STANDINGS, Index, Page, ReadAhead, Standing, View
-from pypi_lambda.mirror import Mirror, cache_key
-from pypi_lambda.page_delivery import PageDelivery, exceeds_limit
+from pypi_lambda.index import Index, Page, ReadAhead, Standing, View
+from pypi_lambda.mirror import Mirror
+from pypi_lambda.page_delivery import PageDelivery
 from pypi_lambda.percent import quote_path, quote_query
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from pypi_lambda.policy import Policy
     from pypi_lambda.upload import Publisher
 
-METADATA = ".metadata"
 PROMETHEUS_TEXT = ("Content-Type", "text/plain; version=0.0.4; charset=utf-8")  # "Exposition formats"
 RETRY_SECONDS = 5  # when the store failed; clients give up after some 15 s of retries
 
@@ -106,10 +105,17 @@ class App:
         self._mirror = mirror
         self._make_publisher = make_publisher
         self._make_parts = make_parts
-        self._delivery = delivery
         self._page_delivery = PageDelivery(store, copies, policy)
         self._has_min_age = policy is not None and bool(policy.min_age)
         self._make_offers = make_offers
+        self._files = Files(
+            store,
+            index=index,
+            mirror=mirror,
+            delivery=delivery,
+            has_min_age=self._has_min_age,
+            make_offers=make_offers,
+        )
         self._make_health = make_health
         self._render_metrics = render_metrics
         self._count_page = count_page
@@ -332,106 +338,13 @@ class App:
         if name != raw:
             self._authenticate(request)
             return _redirect(request, f"/simple/{name}/{filename}")
-        private = self._index.view.standing(name) is Standing.PRIVATE
-        key = file_key(name, filename) if private else cache_key(name, filename)
-        is_metadata = filename.endswith(METADATA)
-        look = self._index.find_recent_file if is_metadata else self._index.stat_recent_file
-        call = partial(look, key) if is_metadata or not private else lambda: None
-        _, view, (found,) = self._read(request, call)
-        standing = view.standing(name)
-        # A file that was taken in stays, for lock files name it, when the upstream has lost its project.
-        is_left = found is not None and not private
-        if standing in CLOSED_STANDINGS or (standing is Standing.UNKNOWN and not is_left):
-            raise NotFound(f"there is no project {name!r}")
-        ahead = ReadAhead(key=key, stored=found) if is_metadata else None
-        if standing is Standing.PRIVATE:
-            return self._private_file(request, view, name, filename, ahead, moment)
-        if self._has_min_age or moment is not None:
-            self._check_offered(standing, name, filename, None if private else found, moment)
-        if is_metadata:
-            metadata = self._mirror.get_metadata(name, filename, ahead, seconds=request.seconds)
-            return self._send_metadata(request, cache_key(name, filename), metadata)
-        stat = found if not private else None
-        is_get = request.method == "GET"
-        if stat is None and not is_get and (size := self._mirror.find_size(name, filename)) is not None:
-            return self._delivery.announce(size)
-        if stat is None:
-            meanwhile = self._mirror.ingest(name, filename, seconds=request.seconds, may_send_away=is_get)
-            if meanwhile is not None:
-                return Response(status=302, headers=(("Location", meanwhile), ("Cache-Control", "private, max-age=0")))
-        else:
-            self._mirror.note_use(stat)
-        return self._delivery.send(request, cache_key(name, filename), stat)
-
-    def _check_offered(
-        self, standing: Standing, name: ProjectName, filename: Filename, found: Any, moment: "datetime | None"
-    ) -> None:
-        """Make sure that a mirrored file is old enough, and was there at that moment."""
-        offers = self._make_offers()
-
-        def find_page() -> Page | None:
-            if standing is Standing.UNKNOWN:
-                return offers.find_kept_page(name)
-            keys = self._mirror.pages.keys_to_read(name)
-            read = self._store.gather(*map(self._finder, keys))
-            ahead = {key: ReadAhead(key=key, stored=stored) for key, stored in zip(keys, read, strict=True)}
-            return self._mirror.pages.find_page(name, "json", ahead)
-
-        offers.check_file(
-            name,
-            Filename(filename.removesuffix(METADATA)),
-            moment=moment,
-            is_stored=found is not None,
-            stored_at=getattr(found, "modified", None),
-            find_page=find_page,
-        )
-
-    def _private_file(
-        self,
-        request: Request,
-        view: View,
-        name: ProjectName,
-        filename: Filename,
-        ahead: ReadAhead | None,
-        moment: "datetime | None",
-    ) -> Response:
-        project = self._index.project(view, name)
-        if project.status == WITHHELD_STATUS:
-            reason = f": {project.status_reason}" if project.status_reason else ""
-            raise Forbidden(f"project {name!r} is quarantined{reason}")
-        if moment is not None:
-            project = self._make_offers().offered_then(project, moment)
-        files = project.files
-        file = files.get(filename)
-        if file is not None and not file.removed:
-            return self._delivery.send(request, file_key(name, filename))
-        file = files.get(Filename(filename.removesuffix(METADATA)))
-        if ahead is None or file is None or file.removed or file.metadata_sha256 is None:
-            raise NotFound(f"project {name!r} has no file {filename!r}")
-        key = file_key(name, filename)
-        stored = ahead.stored if ahead.key == key else self._store.find(key)
-        metadata = _checked_metadata(key, stored.body if stored else None, file.metadata_sha256)
-        return self._send_metadata(request, key, metadata)
-
-    def _send_metadata(self, request: Request, key: str, body: bytes) -> Response:
-        if exceeds_limit(request, len(body)):
-            return self._delivery.send(request, key)
-        headers = (PLAIN_TEXT, IMMUTABLE, NO_SNIFFING)
-        return Response(status=200, headers=(*headers, ("Content-Length", str(len(body)))), body=body)
+        look = self._files.look(name, filename, moment)
+        _, view, (found,) = self._read(request, look.call)
+        return self._files.answer(request, view, look, found)
 
 
 def _send_text(text: str) -> Response:
     return Response(status=200, headers=(PLAIN_TEXT, NO_SNIFFING), body=f"{text}\n".encode())
-
-
-def _checked_metadata(key: str, body: bytes | None, expected: str) -> bytes:
-    from hashlib import sha256
-
-    if body is None:
-        raise CorruptObject(key, "the metadata of a published file is missing")
-    if sha256(body).hexdigest() != expected:
-        raise CorruptObject(key, "the metadata of a published file has another digest")
-    return body
 
 
 def _is_browser(request: Request) -> bool:
