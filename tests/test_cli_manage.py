@@ -297,3 +297,10 @@ def test_both_places(store: FolderStore) -> None:
     """A bucket and a function at once are refused."""
     sentence = "Error: --bucket and --function exclude each other: the function knows its bucket\n"
     assert refused(store, "reserved", "--bucket", "x", "--function", "y") == sentence
+
+
+@pytest.mark.parametrize("command", [("stats",), ("verify",), ("log",), ("user", "list"), ("yank", "demo", "1.0")])
+def test_folder_that_is_not_there(command: tuple[str, ...], tmp_path: Path) -> None:
+    """A mistyped folder is refused by all commands that begin no index, and is not made."""
+    done = CliRunner().invoke(main, [*command, "--bucket", (tmp_path / "typo").as_uri()])
+    assert (done.exit_code, "there is no such folder" in done.stderr, (tmp_path / "typo").exists()) == (2, True, False)

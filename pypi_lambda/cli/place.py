@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import wraps
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import click
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 DEFAULT_BUCKET = "file://./data"
 BY = "command line"  # who gives the commands, in the log; which account of which machine, is told as from where
+
+# What may begin an index in a folder that is not there yet; for anything else a mistyped folder would look empty.
+BEGINNING = frozenset({"putUser", "reindex", "rebuild", "reserve", "importFolder", "importIndex", "importDevpi"})
 
 Result = dict[str, Any]
 
@@ -76,6 +80,7 @@ class Place:
 
         settings = self.read_settings()
         command = parse_command(name, argument)
+        _check_there(settings.bucket, name)
         # Kept for the next one: what it loads at its start may be a megabyte.
         service = self._service = self._service or make_service(settings)
         with Progress(doing, unit=unit) if doing else nullcontext() as progress:
@@ -216,3 +221,11 @@ def _caller() -> str:
     except (OSError, KeyError):  # neither in the environment nor in the password database
         account = ""
     return f"{account}@{socket.gethostname()}"
+
+
+def _check_there(bucket: str, command: str) -> None:
+    folder = unquote(bucket.removeprefix("file://"))
+    if bucket.startswith("file://") and command not in BEGINNING and not os.path.isdir(folder):
+        raise InvalidValue(
+            "bucket", bucket, "where an index lies; there is no such folder, and this command makes none"
+        )

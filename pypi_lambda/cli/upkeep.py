@@ -89,7 +89,7 @@ def _stats(done: Result) -> Iterator[str]:
     if done["upstreamNames"] is None:
         yield "upstream   its list of projects was never read"
     else:
-        yield f"upstream   {done['upstreamNames']:,} projects, listed so since {done['upstreamChanged'][:19]}Z"
+        yield f"upstream   {done['upstreamNames']:,} projects, unchanged since {done['upstreamChanged'][:19]}Z"
     yield f"superseded {done['supersededObjects']:,} objects, {_size(done['supersededBytes'])}"
     yield f"in all     {done['objects']:,} objects, {_size(done['bytes'])}"
 

@@ -93,7 +93,7 @@ class Importer:
             try:
                 self._bring_file(project.name, file, known.get(file.filename))
             except (IndexerError, OSError) as fault:  # the latter: no room for the copy, or a folder's file is gone
-                logger.warning("%s is passed over: %s", file.where, fault)
+                logger.info("%s is passed over: %s", file.where, fault)
                 self._failures.append(Failure(where=file.where, reason=str(fault)))
         self._mark(project)
 
