@@ -76,7 +76,7 @@ def test_the_list(server: Server, place: Place) -> None:
     ("name", "password", "sentence"),
     [
         ("a:b", "password", "Error: invalid username 'a:b': 1 to 128 printable characters without ':'\n"),
-        ("user", "", "Error: invalid password '(not shown)': text that is not empty\n"),
+        ("user", "", "Error: there is no password on standard input: write one there, or use --generate\n"),
     ],
 )
 def test_what_cannot_be(name: str, password: str, sentence: str, place: Place) -> None:

@@ -36,6 +36,7 @@ def test_whole_index(place: Place, upstream: FakeUpstream, logs: Path) -> None:
 
 def test_empty_index(place: Place) -> None:
     """Where there is nothing, nothing is damaged."""
+    place.open()  # which makes the folder
     said = run_command(place, "verify", "--deep").succeeded()
     assert said.splitlines()[-2:] == ["0 projects, 0 files: nothing is damaged", "the log is empty"]
 
