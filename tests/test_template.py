@@ -80,7 +80,9 @@ def test_every_setting_can_be_given() -> None:
     """The function's environment names every setting, and no other variable."""
     (function,) = resources(MAIN, "AWS::Lambda::Function").values()
     assert list(function["Environment"]["Variables"]) == [
-        name for name in SETTINGS if name != "LOGGING_FORMAT"  # on Lambda that is the function's own configuration
+        name
+        for name in SETTINGS
+        if name != "LOGGING_FORMAT"  # on Lambda that is the function's own configuration
     ]
 
 
