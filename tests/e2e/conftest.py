@@ -1,5 +1,6 @@
 """One index over the real public upstream for all tests here: its list of projects is read once."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,10 +51,17 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
     return Filled(place=place, cost=run_measured(command, clean_environ(place.environ)))
 
 
+def copy_of(filled: Filled, folder: Path) -> Place:
+    """Return an index that knows the names and nothing else, in a folder that is not there yet."""
+    shutil.copytree(filled.place.environ["BUCKET"].removeprefix("file://"), folder)
+    return Place(environ={**filled.place.environ, "BUCKET": f"file://{folder}"})
+
+
 @pytest.fixture(scope="session")
 def server(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on it; the list is fresh, so it is not read again."""
-    with serving(filled.place, tmp_path_factory.mktemp("logs"), upstream=default_upstream()) as server:
+    """A server for many tests; the list of names is fresh, so it is not read again."""
+    logs = tmp_path_factory.mktemp("logs")
+    with serving(copy_of(filled, logs / "data"), logs, upstream=default_upstream()) as server:
         yield server
 
 

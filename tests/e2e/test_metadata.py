@@ -5,7 +5,6 @@ The figures are printed, for whoever runs this: `pytest -m e2e tests/e2e/test_me
 
 import json
 import re
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from typing import Self
 import pytest
 
 from pypi_lambda.settings import default_upstream
-from tests.e2e.conftest import Filled
+from tests.e2e.conftest import Filled, copy_of
 from tests.integration.clients import Clients
 from tests.integration.commands import Place
 from tests.integration.running import Server, serving
@@ -94,9 +93,7 @@ class Tunnels:
 @pytest.fixture
 def place(filled: Filled, tmp_path: Path) -> Place:
     """An index that knows the names and nothing else."""
-    data = Path(filled.place.environ["BUCKET"].removeprefix("file://"))
-    shutil.copytree(data, tmp_path / "data", ignore=lambda folder, names: {"cache", "pages"} & {*names})
-    return Place(environ={**filled.place.environ, "BUCKET": f"file://{tmp_path / 'data'}"})
+    return copy_of(filled, tmp_path / "data")
 
 
 @pytest.fixture

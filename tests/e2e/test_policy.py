@@ -1,16 +1,26 @@
 """Earlier moments of the real public index, through ours."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pypi_lambda.settings import default_upstream
+from tests.e2e.conftest import Filled, copy_of
 from tests.integration.clients import Clients
-from tests.integration.running import Server
+from tests.integration.running import Server, serving
 
 pytestmark = pytest.mark.e2e
 
 MOMENT = "2023-03-01"
+
+
+@pytest.fixture(scope="module")
+def server(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server without private projects, which other tests name after public ones."""
+    logs = tmp_path_factory.mktemp("policy")
+    with serving(copy_of(filled, logs / "data"), logs, upstream=default_upstream()) as server:
+        yield server
 
 
 def _index_at(server: Server) -> str:

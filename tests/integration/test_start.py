@@ -155,6 +155,7 @@ def test_two_workers(place: Place, upstream: FakeUpstream, logs: Path) -> None:
 def test_a_dead_worker_is_replaced(place: Place, upstream: FakeUpstream, logs: Path) -> None:
     """The server outlives a worker that the system killed."""
     with serving(place, logs, upstream=upstream.url, options=["--workers", "2"]) as server:
+        eventually(lambda: len(server.find_workers()) == 2)  # one of them is enough to answer
         victim, other = server.find_workers()
         os.kill(victim, signal.SIGKILL)
         eventually(lambda: victim not in server.find_workers())
