@@ -17,39 +17,55 @@ class Readable(Protocol):
         """Return the bytes from `start` up to, not including, `end`; Missing when there is no such object."""
 
 
-class _RawObject(io.RawIOBase):
-    def __init__(self, store: Readable, key: str, size: int) -> None:
-        self._store = store
-        self._key = key
-        self._size = size
-        self._position = 0
+class Seekable(io.RawIOBase):
+    """A file of a known size that is read at a position: what a subclass reads there is all that it has to say.
+
+    Attributes:
+        size: in bytes.
+        position: of the next byte.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.position = 0
 
     def readable(self) -> bool:
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        return self._position
+        """Return the position."""
+        return self.position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        """Go to a position, which may be past the end, and return it."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.size}[whence]
         if base + offset < 0:
             raise OSError(EINVAL, "negative seek position")  # as of a file: zipfile counts on it
-        self._position = base + offset
-        return self._position
+        self.position = base + offset
+        return self.position
+
+
+class _RawObject(Seekable):
+    def __init__(self, store: Readable, key: str, size: int) -> None:
+        super().__init__(size)
+        self._store = store
+        self._key = key
 
     def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]  # typeshed wants any Buffer
-        end = min(self._position + len(buffer), self._size)
-        if end <= self._position:
+        end = min(self.position + len(buffer), self.size)
+        if end <= self.position:
             return 0
         try:
-            data = b"".join(self._store.read(self._key, start=self._position, end=end))
+            data = b"".join(self._store.read(self._key, start=self.position, end=end))
         except Missing as error:
             raise OSError(str(error)) from None  # what readers of files expect of one that is gone
         buffer[: len(data)] = data
-        self._position += len(data)
+        self.position += len(data)
         return len(data)
 
 

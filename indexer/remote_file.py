@@ -6,10 +6,10 @@ RFC 9110 (14 range requests).
 """
 
 import io
-from errno import EINVAL
 from typing import TYPE_CHECKING
 
 from indexer.errors import IndexerError
+from indexer.reader import Seekable
 from indexer.value import value
 
 if TYPE_CHECKING:
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 END_BYTES = 131_072  # 128 KiB: what a connection brings in one or two round trips
 BLOCK_BYTES = 65_536  # 64 KiB: METADATA is rarely longer, packed
 MAX_REQUESTS = 64  # a reader of wheels makes one to three
-MAX_BYTES = (
-    33_554_432  # 32 MiB: the longest directory that `indexer.archive` reads, its metadata, and blocks around them
-)
+# 32 MiB: the longest directory that `indexer.archive` reads, its metadata, and blocks around them.
+MAX_BYTES = 33_554_432
 
 
 class NoParts(IndexerError):
@@ -39,54 +38,37 @@ class _Piece:
         return self.start + len(self.body)
 
 
-class _RawRemoteFile(io.RawIOBase):
+class _RawRemoteFile(Seekable):
     def __init__(self, upstream: "Upstream", url: str, size: int | None) -> None:
         self._upstream = upstream
         self._url = url
         self._requests_left = MAX_REQUESTS
         self._bytes_left = MAX_BYTES
-        self._position = 0
         # Where the size is known it is asked for by offset: some servers know no other kind of range.
         end = self._fetch(None if size is None else max(0, size - END_BYTES), END_BYTES)
-        self._size = end.file_size
+        super().__init__(end.file_size)
         self._pieces = [_Piece(start=end.start, body=end.body)]
         if size not in (None, end.file_size):
             raise NoParts(f"{end.file_size:,} bytes where {size:,} were announced")
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise OSError(EINVAL, "negative seek position")  # as of a file: zipfile counts on it
-        self._position = base + offset
-        return self._position
-
     def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]  # typeshed wants any Buffer
-        if self._position >= self._size:
+        if self.position >= self.size:
             return 0
         piece = self._find() or self._fetched(len(buffer))
-        start = self._position - piece.start
+        start = self.position - piece.start
         data = piece.body[start : start + len(buffer)]
         buffer[: len(data)] = data
-        self._position += len(data)
+        self.position += len(data)
         return len(data)
 
     def _find(self) -> _Piece | None:
-        return next((piece for piece in self._pieces if piece.start <= self._position < piece.end), None)
+        return next((piece for piece in self._pieces if piece.start <= self.position < piece.end), None)
 
     def _fetched(self, length: int) -> _Piece:
         """Fetch from the position on, up to what is there already."""
-        known = min((piece.start for piece in self._pieces if piece.start > self._position), default=self._size)
-        part = self._fetch(self._position, min(length, known - self._position))
-        if part.file_size != self._size:
+        known = min((piece.start for piece in self._pieces if piece.start > self.position), default=self.size)
+        part = self._fetch(self.position, min(length, known - self.position))
+        if part.file_size != self.size:
             raise NoParts("it changed while it was read")
         piece = _Piece(start=part.start, body=part.body)
         self._pieces.append(piece)
