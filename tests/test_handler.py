@@ -19,7 +19,7 @@ from pypi_lambda.auth import user_key
 from pypi_lambda.front_doors import EDGE_ORIGIN, EDGE_VIEWER, FRONT_DOORS, HTTP_API_1, HTTP_API_2, REST_API, FrontDoor
 from pypi_lambda.remote import INLINE_BYTES
 from tests.builders import USERNAME, added, basic, contents, put_user, upload_form, write_log
-from tests.distributions import Distribution, make_wheel
+from tests.distributions import Distribution, make_metadata, make_wheel
 from tests.event_builders import BUILDERS
 from tests.fake_upstream import FakeUpstream
 from tests.lambda_control import INVOKE, INVOKE_DENIED
@@ -198,6 +198,16 @@ def test_moving_in(function_code: Path, store: ObjectStore, tmp_path: Path) -> N
     assert brought["published"] == [f"projects/acme-core/{theirs.filename}"]
     assert [(file["filename"], file["yanked"]) for file in page["files"]] == [(theirs.filename, "broken")]
     assert other.url not in log
+
+
+def test_page_for_people(site: LambdaSite) -> None:
+    """A browser gets a project's page with its README rendered, by what is in the zip alone."""
+    head = make_metadata("demo", "1.0").decode().rstrip("\n")
+    for version, kind, text in (("1.0", "text/markdown", "**bold**"), ("2.0", "text/x-rst", "**bold**")):
+        metadata = f"{head.replace('1.0', version)}\nDescription-Content-Type: {kind}\n\n{text}\n".encode()
+        assert upload(site, FRONT_DOORS[0], make_wheel("demo", version, metadata=metadata)).status == 200
+        page = site.ask(FRONT_DOORS[0], "GET", "/project/demo/", headers=[("Accept", "text/html")])
+        assert (page.status, "<strong>bold</strong>" in page.text) == (200, True), page.text
 
 
 def test_metrics(function_code: Path, store: ObjectStore, tmp_path: Path) -> None:
