@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 
+from indexer.digests import digest_of
 from indexer.distribution import Distribution, check_distribution
 from indexer.errors import AlreadyExists, InvalidValue, Missing
 from indexer.events import Event, FileAdded, ProjectChange, find_publication, timestamp
@@ -121,10 +122,7 @@ def is_publishable(store: ObjectStore, stat: Stat) -> bool:
 
 def stored_sha256(store: ObjectStore, key: str) -> str:
     """Return the digest of an object's content; Missing when there is none."""
-    digest = sha256()
-    for chunk in store.read(key):
-        digest.update(chunk)
-    return digest.hexdigest()
+    return digest_of(store.read(key))
 
 
 def _parse_key(key: str) -> tuple[ProjectName, Filename]:

@@ -12,6 +12,7 @@ from indexer.value import value
 LOG, PROJECTS, PAGES, INDEX = "log/", "projects/", "pages/", "index/"
 CACHE, MIRRORED_PAGES, LISTS, USES = "cache/", "upstream/pages/", "upstream/lists/", "cache-uses/"
 USERS, TOKENS, TOKEN_USES, INCOMING = "users/", "tokens/", "token-uses/", "incoming/"
+PART_SUFFIX = ".part"  # below `incoming/`: a part of an upload, which is `pypi_lambda.parts`' to put together
 # Copies of pages for one client, claims, probes, and large objects on their way: made anew whenever they are needed.
 TRANSIENT = ("copies/", "probe/", "rebuilding/", "staging/")
 _NAMED = (SNAPSHOT_KEY, LOG, PROJECTS, PAGES, INDEX, CACHE, MIRRORED_PAGES, LISTS, USES)

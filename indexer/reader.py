@@ -1,11 +1,12 @@
-"""A stored object as a seekable file, for readers of archives: nothing is copied to disk, little to memory."""
+"""A stored object as a seekable file, for readers of archives, and a file as chunks: little is copied to memory."""
 
 import io
 from collections.abc import Iterator
 from errno import EINVAL
-from typing import Protocol
+from typing import IO, Protocol
 
 from indexer.errors import Missing
+from indexer.store import CHUNK_BYTES
 
 BUFFER_BYTES = 1_048_576  # 1 MiB: a wheel's directory and its metadata are two or three reads
 
@@ -72,3 +73,10 @@ class _RawObject(Seekable):
 def open_object(store: Readable, key: str, size: int) -> io.BufferedReader:
     """Return a stored object of this size as a file open for reading."""
     return io.BufferedReader(_RawObject(store, key, size), BUFFER_BYTES)
+
+
+def chunks_of(content: IO[bytes]) -> Iterator[bytes]:
+    """Yield a file's content from its start, whatever its position."""
+    content.seek(0)
+    while chunk := content.read(CHUNK_BYTES):
+        yield chunk

@@ -18,6 +18,7 @@ from indexer.inventory import (
     MIRRORED_PAGES,
     NOTHING,
     PAGES,
+    PART_SUFFIX,
     TRANSIENT,
     USES,
     Amount,
@@ -41,7 +42,7 @@ KEEP_ORPHANS = timedelta(days=30)
 # just now may look a day old. And a removed file is restored up to its last day by a clock that may be slow.
 MARGIN = timedelta(days=1)
 DELETED_AT_ONCE = 64  # side by side
-METADATA, PART_SUFFIX = ".metadata", ".part"
+METADATA = ".metadata"
 
 SUPERSEDED, LEFT_BEHIND, REMOVED, ORPHANED = "superseded", "transient", "removed", "orphans"
 MIRRORED_FILES, UNUSED_PAGES = "mirroredFiles", "mirroredPages"

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from indexer.errors import AlreadyExists, Changed, CorruptObject, InvalidValue
 from indexer.events import UserPut, UserRemoved, timestamp
+from indexer.inventory import USERS
 from indexer.log import ORIGIN, Head, Log
 from indexer.store import ObjectStore, Stored
 from indexer.value import value
@@ -23,7 +24,6 @@ from pypi_lambda.http import Unauthorized
 
 MAX_USERNAME_LENGTH = 128
 MAX_PASSWORD_LENGTH = 1_024  # a Basic header passes API Gateway's limit of 10,240 bytes, whatever it is encoded as
-USERS_PREFIX = "users/"
 READ_AT_ONCE = 64  # records fetched side by side
 
 
@@ -129,7 +129,7 @@ class Users:
 
     def list(self) -> "list[ListedUser]":  # the quotes keep this `list` from being taken for the method
         """Return all users, by name."""
-        stats = list(self._store.list(USERS_PREFIX))
+        stats = list(self._store.list(USERS))
         users: list[ListedUser] = []
         for start in range(0, len(stats), READ_AT_ONCE):
             keys = [stat.key for stat in stats[start : start + READ_AT_ONCE]]
@@ -148,7 +148,7 @@ def _finder(store: ObjectStore, key: str) -> Callable[[], Stored | None]:
 
 def _listed(key: str, stored: Stored) -> ListedUser:
     record = decode_user(key, stored.body)
-    digest = key.removeprefix(USERS_PREFIX).removesuffix(".json")
+    digest = key.removeprefix(USERS).removesuffix(".json")
     return ListedUser(username=record.username or None, digest=digest, upload=record.upload, projects=record.projects)
 
 
@@ -199,7 +199,7 @@ def check_password(password: str) -> str:
 
 def add_first_user(users: Users, store: ObjectStore, username: str, password: str) -> bool:
     """Add a user that may upload where there is none at all; return whether this call did."""
-    if next(iter(store.list(USERS_PREFIX)), None) is not None:
+    if next(iter(store.list(USERS)), None) is not None:
         return False
     try:
         users.put(username, password, upload=True, only_new=True)

@@ -11,6 +11,7 @@ from datetime import timedelta
 from indexer.digests import digest_of, verified
 from indexer.distribution import check_distribution
 from indexer.errors import DigestMismatch, InvalidValue, Missing
+from indexer.inventory import INCOMING, PART_SUFFIX
 from indexer.names import check_filename
 from indexer.reader import open_object
 from indexer.store import ObjectStore, Stat, is_key
@@ -18,12 +19,10 @@ from indexer.witness import Witness
 from pypi_lambda.http import RequestError
 from pypi_lambda.upload import Candidate, Publisher
 
-INCOMING_PREFIX = "incoming/"
 REJECTED_SUFFIX = ".rejected.txt"
 # S3 tells whole seconds, and a folder's lowest millisecond is random: of two that close, a second look tells which came
 # later, and its refusal is newer.
 LEAST_GAP = timedelta(seconds=1)
-PART_SUFFIX = ".part"  # of an upload in parts, which is `pypi_lambda.parts`' to put together
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ def take(store: ObjectStore, publisher: Publisher, key: str) -> str | None:
 
 def take_all(store: ObjectStore, publisher: Publisher) -> list[str]:
     """Publish whatever lies in the drop box but what was refused before and is still the same."""
-    stats = {stat.key: stat for stat in store.list(INCOMING_PREFIX)}
+    stats = {stat.key: stat for stat in store.list(INCOMING)}
     messages = [take(store, publisher, key) for key, stat in stats.items() if not _is_refused(stat, stats)]
     return [message for message in messages if message is not None]
 

@@ -99,10 +99,11 @@ class Function:
         return write_response(door, response)
 
     def _take(self, created: tuple[str, ...]) -> object:
-        from pypi_lambda.dropbox import INCOMING_PREFIX, take
+        from indexer.inventory import INCOMING
+        from pypi_lambda.dropbox import take
 
         publisher = self._service.make_publisher()
-        messages = [take(self._service.store, publisher, key) for key in created if key.startswith(INCOMING_PREFIX)]
+        messages = [take(self._service.store, publisher, key) for key in created if key.startswith(INCOMING)]
         return {"incoming": [message for message in messages if message is not None]}
 
     def _run(self, event: object, caller: str) -> object:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from indexer.digests import verified
 from indexer.distribution import check_distribution, parse_filename
 from indexer.errors import DigestMismatch, InvalidValue, Missing
+from indexer.inventory import INCOMING, PART_SUFFIX
 from indexer.json_bytes import decode_json, encode_json
 from indexer.names import Filename, check_filename
 from indexer.reader import open_object
@@ -24,7 +25,7 @@ from indexer.store import CHUNK_BYTES, ObjectStore
 from indexer.value import value
 from indexer.witness import Witness
 from pypi_lambda.auth import User
-from pypi_lambda.dropbox import INCOMING_PREFIX, PART_SUFFIX, REJECTED_SUFFIX
+from pypi_lambda.dropbox import REJECTED_SUFFIX
 from pypi_lambda.http import (
     NO_SNIFFING,
     BadRequest,
@@ -114,7 +115,7 @@ class Parts:
             return _answer(200, {"state": "published", "parts": []})
         id_ = upload_id(user.username, announced)
         self._store.delete(_rejection_key(id_))
-        sizes = {stat.key: stat.size for stat in self._store.list(f"{INCOMING_PREFIX}{id_}/")}
+        sizes = self._arrived(id_)
         parts = [
             {
                 "number": number,
@@ -220,8 +221,12 @@ class Parts:
         project = parse_filename(announced.filename).project
         return self._publisher.is_published(user, project, announced.filename, announced.sha256)
 
+    def _arrived(self, id_: str) -> dict[str, int]:
+        """Return the sizes of the parts that are there, by key."""
+        return {stat.key: stat.size for stat in self._store.list(f"{INCOMING}{id_}/")}
+
     def _check_arrived(self, id_: str, announced: Announced) -> None:
-        sizes = {stat.key: stat.size for stat in self._store.list(f"{INCOMING_PREFIX}{id_}/")}
+        sizes = self._arrived(id_)
         for number, size in enumerate(announced.part_sizes(self._part_bytes), 1):
             if sizes.get(_key(id_, number)) != size:
                 raise Conflict(f"part {number} of {announced.filename!r} has not arrived whole; send it again")
@@ -307,11 +312,11 @@ def _owner(username: str) -> str:
 
 
 def _key(id_: str, number: int) -> str:
-    return f"{INCOMING_PREFIX}{id_}/{number:05}{PART_SUFFIX}"
+    return f"{INCOMING}{id_}/{number:05}{PART_SUFFIX}"
 
 
 def _rejection_key(id_: str) -> str:
-    return f"{INCOMING_PREFIX}{id_}/upload{REJECTED_SUFFIX}"
+    return f"{INCOMING}{id_}/upload{REJECTED_SUFFIX}"
 
 
 def _answer(status: int, document: dict[str, Any], *headers: tuple[str, str]) -> Response:

@@ -4,9 +4,8 @@ Speaks to `pypi_lambda.parts` of the index. Credentials go to the index alone, n
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
@@ -14,9 +13,11 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.auth import HTTPBasicAuth
 
+from indexer.digests import digest_of
 from indexer.distribution import check_distribution
 from indexer.errors import IndexerError
 from indexer.names import check_filename
+from indexer.reader import chunks_of
 from pypi_lambda import __version__
 
 CONNECT_SECONDS = 10.0
@@ -24,7 +25,6 @@ READ_SECONDS = 120.0  # a part of 64 MiB is acknowledged when it is stored
 TRIES = 5
 FIRST_PAUSE_SECONDS = 1.0  # doubled after each failed try
 MAX_PAUSE_SECONDS = 60.0
-CHUNK_BYTES = 262_144
 MAX_CHECK_SECONDS = 1_800.0  # 5 GiB are read twice by the index, at some 50 MB/s at worst
 
 Progress = Callable[[int, int | None], None]
@@ -80,7 +80,7 @@ class Sender:
         filename = check_filename(path.name)
         with path.open("rb") as content:
             size = path.stat().st_size
-            announced = {"filename": filename, "size": size, "sha256": _digest(content)}
+            announced = {"filename": filename, "size": size, "sha256": digest_of(chunks_of(content))}
             begun = self._ask("POST", "uploads/", announced)
             if begun["state"] == "published":
                 return f"{filename} is published"
@@ -188,19 +188,6 @@ def _report(on_progress: Progress, before: int, size: int, done: int) -> None:
 def _nobody(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
     """Send no credentials: a signed URL with `Authorization` is refused, and .netrc is none of its business."""
     return request
-
-
-def _digest(content: IO[bytes]) -> str:
-    content.seek(0)
-    digest = sha256()
-    for chunk in _chunks(content):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _chunks(content: IO[bytes]) -> Iterator[bytes]:
-    while chunk := content.read(CHUNK_BYTES):
-        yield chunk
 
 
 def _retry_after(answer: requests.Response) -> float:

@@ -11,7 +11,6 @@ Legacy upload API as its clients use it: docs/facts.md.
 import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import IO
 
 from indexer.adopt import put_metadata, stored_sha256
 from indexer.distribution import Distribution, check_distribution
@@ -20,7 +19,8 @@ from indexer.events import Event, FileAdded, ProjectChange, timestamp
 from indexer.log import Head, Log
 from indexer.names import Filename, ProjectName, file_key
 from indexer.project import CLOSED_STATUSES, WITHHELD_STATUS, File, Project, empty_project, fold, is_withdrawn
-from indexer.store import CHUNK_BYTES, ObjectStore, Stat
+from indexer.reader import chunks_of
+from indexer.store import ObjectStore, Stat
 from indexer.value import value
 from pypi_lambda.auth import User
 from pypi_lambda.forms import UploadForm, check_digests, read_upload
@@ -126,7 +126,7 @@ class Publisher:
             found=found,
             size=form.size,
             sha256=form.sha256_digest,
-            chunks=lambda: _chunks(form.content),
+            chunks=lambda: chunks_of(form.content),
         )
         return self.publish_checked(candidate, by=user.username, client=client)
 
@@ -294,9 +294,3 @@ def _check_same(filename: Filename, sha256: str, published: File) -> None:
         )
     if published.removed:
         raise Conflict(f"File already exists: {filename!r} was published and removed; its name stays taken")
-
-
-def _chunks(content: IO[bytes]) -> Iterator[bytes]:
-    content.seek(0)
-    while chunk := content.read(CHUNK_BYTES):
-        yield chunk

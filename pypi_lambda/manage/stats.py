@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from indexer.adopt import BESIDE_SUFFIXES
 from indexer.inventory import (
     CACHE,
     INDEX,
@@ -31,7 +32,6 @@ PERIODS: Mapping[str, timedelta] = {
     "eventsLastWeek": timedelta(days=7),
     "eventsLastMonth": timedelta(days=30),
 }
-BESIDE_SUFFIXES = (".metadata", ".asc", "/index.json")  # what lies beside files
 PROGRESS_EVERY = 1_000  # objects: as many as S3 lists at once
 
 

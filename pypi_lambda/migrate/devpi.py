@@ -14,7 +14,7 @@ from typing import Any
 from indexer.errors import InvalidValue
 from indexer.events import timestamp
 from indexer.names import ProjectName, check_filename, normalize_name
-from indexer.store import CHUNK_BYTES
+from indexer.reader import chunks_of
 from pypi_lambda.migrate.origin import Failure, OriginFile, OriginProject
 
 DATA_INDEX = "dataindex.json"
@@ -68,7 +68,7 @@ class DevpiOrigin:
             if not path.is_relative_to(self._folder.resolve()) or not path.is_file():
                 raise InvalidValue("relpath", relpath, "a file inside the export")
             with path.open("rb") as content:
-                yield iter(lambda: content.read(CHUNK_BYTES), b"")
+                yield chunks_of(content)
 
         entry = file.get("entrymapping", {})
         return OriginFile(

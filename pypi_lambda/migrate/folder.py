@@ -9,7 +9,7 @@ from indexer.distribution import parse_filename
 from indexer.errors import InvalidValue
 from indexer.events import timestamp
 from indexer.names import ProjectName, check_filename
-from indexer.store import CHUNK_BYTES
+from indexer.reader import chunks_of
 from pypi_lambda.migrate.origin import Failure, OriginFile, OriginProject
 
 # What build tools leave: a wheel or an sdist. Everything else in the folder is no distribution and no failure.
@@ -56,7 +56,7 @@ class FolderOrigin:
         @contextmanager
         def open_() -> Iterator[Iterator[bytes]]:
             with path.open("rb") as file:
-                yield iter(lambda: file.read(CHUNK_BYTES), b"")
+                yield chunks_of(file)
 
         return OriginFile(
             filename=check_filename(path.name),

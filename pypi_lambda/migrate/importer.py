@@ -5,17 +5,16 @@ named and passed over.
 """
 
 import logging
-from collections.abc import Iterator
 from tempfile import TemporaryFile
 from typing import IO
 
-from indexer.digests import verified
+from indexer.digests import digest_of, verified
 from indexer.distribution import check_distribution
 from indexer.errors import IndexerError
 from indexer.events import FileYanked, ProjectStatusSet
 from indexer.names import ProjectName, file_key
 from indexer.project import ACTIVE, File, Project, empty_project
-from indexer.store import CHUNK_BYTES
+from indexer.reader import chunks_of
 from indexer.value import value
 from pypi_lambda.context import Context
 from pypi_lambda.migrate.origin import Failure, Origin, OriginFile, OriginProject, checked_reason
@@ -125,8 +124,8 @@ class Importer:
             filename=file.filename,
             found=found,
             size=size,
-            sha256=_sha256(copy),
-            chunks=lambda: _chunks(copy),
+            sha256=digest_of(chunks_of(copy)),
+            chunks=lambda: chunks_of(copy),
             upload_time=file.upload_time,
         )
         self._publisher.publish_checked(candidate, by=self._context.by)
@@ -146,18 +145,3 @@ class Importer:
 
     def _rebuild(self) -> None:
         self._service.rebuilds.request(self._service.index.refresh().current.head.seq)
-
-
-def _sha256(content: IO[bytes]) -> str:
-    from hashlib import sha256
-
-    digest = sha256()
-    for chunk in _chunks(content):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _chunks(content: IO[bytes]) -> Iterator[bytes]:
-    content.seek(0)
-    while chunk := content.read(CHUNK_BYTES):
-        yield chunk

@@ -18,16 +18,15 @@ from indexer.adopt import PROJECTS_PREFIX, adopt
 from indexer.digests import verified
 from indexer.errors import CorruptObject, DigestMismatch, IndexerError, InvalidValue
 from indexer.events import FileYanked, timestamp
+from indexer.inventory import CACHE, USERS
 from indexer.json_bytes import decode_json
 from indexer.names import Filename, ProjectName, check_filename, file_key, is_normalized
 from indexer.rebuild import rebuild
 from indexer.value import value
-from pypi_lambda.admin import USERS_PREFIX
 from pypi_lambda.context import Context
 from pypi_lambda.migrate.origin import Failure, checked_reason
 from pypi_lambda.service import renderer_of
 
-CACHE_PREFIX = "cache/"
 OBSOLETE = ("database.json", "index.html", "index.json", "legacy.html")
 
 logger = logging.getLogger(__name__)
@@ -79,13 +78,13 @@ class _Adoption:
     def run(self, *, drop_unverified: bool) -> AdoptedBucket:
         adopted = self._publish()
         listed = [key for key in self._keys(PROJECTS_PREFIX) if key.endswith("/index.json")]
-        cached = sorted(key for key in self._keys(CACHE_PREFIX) if not key.endswith(".metadata"))
+        cached = sorted(key for key in self._keys(CACHE) if not key.endswith(".metadata"))
         for count, key in enumerate(listed):
             self._context.on_progress(count, len(listed) + len(cached))
             self._compare(key)
         done = len(listed)
         for folder, keys in groupby(cached, key=lambda key: key.rpartition("/")[0]):
-            done += self._verify(folder.removeprefix(CACHE_PREFIX), list(keys))
+            done += self._verify(folder.removeprefix(CACHE), list(keys))
             self._context.on_progress(done, len(listed) + len(cached))
         dropped = tuple(self._unverified) if drop_unverified else ()
         for key in dropped:
@@ -94,7 +93,7 @@ class _Adoption:
         return AdoptedBucket(
             adopted=adopted,
             yanked=tuple(self._yanked),
-            users=sum(1 for _ in self._store.list(USERS_PREFIX)),
+            users=sum(1 for _ in self._store.list(USERS)),
             verified=self._verified,
             unverified=tuple(self._unverified),
             dropped=dropped,
