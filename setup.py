@@ -1,11 +1,21 @@
 """Packaging of serverless-pypi; settings of the development tools are in pyproject.toml."""
 
+import re
 import sys
 from pathlib import Path
 
 from setuptools import Command, setup
 
 HERE = Path(__file__).parent
+
+
+def read_version() -> str:
+    """Return the version, which stands in the package alone; importing that would need what it depends on."""
+    source = (HERE / "pypi_lambda" / "__init__.py").read_text("utf-8")
+    found = re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE)
+    if found is None:
+        raise ValueError("pypi_lambda/__init__.py has no line __version__ = …")
+    return found[1]
 
 
 def commands() -> dict[str, type[Command]]:
@@ -20,7 +30,7 @@ def commands() -> dict[str, type[Command]]:
 
 setup(
     name="serverless-pypi",
-    version="0.1.0",
+    version=read_version(),
     description="A private Python package index that is one AWS Lambda function and one S3 bucket",
     long_description=(HERE / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",

@@ -26,6 +26,8 @@ CHARTS = ROOT / "docs" / "charts"
 # What decides on how fast this project's own code is.
 PACKAGES = ("boto3", "granian", "msgpack", "obstore", "orjson", "rbloom", "zstandard")
 
+LINE_LENGTH = 240  # characters of a value in a file of results; what was measured once fits
+
 Item = TypeVar("Item")
 
 
@@ -83,7 +85,7 @@ def write_results(benchmark: str, results: Mapping[str, Any], *, quick: bool = F
 
     Args:
         results: JSON values; every sample, not only what was made of them.
-        quick: a run too short to be cited; it goes beside the full one, never over it.
+        quick: a run too short to be cited; it goes beside the full one, never over it, and is not committed.
     """
     document = {
         "benchmark": benchmark,
@@ -97,8 +99,31 @@ def write_results(benchmark: str, results: Mapping[str, Any], *, quick: bool = F
     }
     path = RESULTS / f"{benchmark}{'-quick' if quick else ''}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    path.write_text(f"{layout_json(document)}\n", "utf-8")
     return path
+
+
+def layout_json(document: Any, *, indent: int = 0) -> str:
+    """Return JSON text with a line for each short value and each innermost one: a thousand samples are one line."""
+    line = orjson.dumps(document).decode()
+    if len(line) <= LINE_LENGTH or not any(isinstance(member, dict | list) for member in _members(document)):
+        return line
+    margin = "\n" + " " * (indent + 1)
+    if isinstance(document, dict):
+        items = [
+            f"{orjson.dumps(name).decode()}: {layout_json(member, indent=indent + 1)}"
+            for name, member in document.items()
+        ]
+    else:
+        items = [layout_json(member, indent=indent + 1) for member in document]
+    opening, closing = "{}" if isinstance(document, dict) else "[]"
+    return f"{opening}{margin}{f',{margin}'.join(items)}{margin[:-1]}{closing}"
+
+
+def _members(document: Any) -> Iterable[Any]:
+    if isinstance(document, dict):
+        return document.values()
+    return document if isinstance(document, list) else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
