@@ -42,10 +42,11 @@ from indexer.snapshot import (
 from indexer.sources import encode_sources
 from indexer.store import ObjectStore
 from indexer.value import replace
-from pypi_lambda.auth import UserRecord, encode_user, hash_password, user_key
+from pypi_lambda.auth import hash_password
 from pypi_lambda.clock import utc_now
 from pypi_lambda.index import page_of
 from pypi_lambda.kept_pages import Check, KeptPage, KeptPages, Listed, Revision, digest_of
+from pypi_lambda.records import UserRecord, encode_user, user_key
 from tests.builders import MEMORY
 
 CACHE = ROOT / ".bench-cache"

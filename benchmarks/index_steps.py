@@ -16,7 +16,8 @@ from statistics import median
 from typing import Any
 
 from indexer.names import Filename, ProjectName
-from indexer.store import ObjectStore, open_store
+from indexer.open import open_store
+from indexer.store import ObjectStore
 
 REPEATS = 5  # of what is quick; the median is shown
 STAMP = "2026-11-01T00:00:00.000000Z"

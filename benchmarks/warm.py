@@ -33,10 +33,11 @@ from indexer.rebuild import rebuild
 from indexer.reindex import reindex
 from indexer.s3 import S3Store
 from indexer.store import ObjectStore
-from pypi_lambda.auth import UserRecord, encode_user, hash_password, user_key
+from pypi_lambda.auth import hash_password
 from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.gateways import find_front_door, read_request, write_response
 from pypi_lambda.mirror import cache_key
+from pypi_lambda.records import UserRecord, encode_user, user_key
 from pypi_lambda.service import Service, make_service, make_upstream, renderer_of
 from pypi_lambda.settings import Settings
 from tests.distributions import make_wheel

@@ -1,8 +1,7 @@
 """What the index needs of a store: objects under keys, each written whole, with two conditions on writing.
 
-`indexer.folder` and `indexer.s3` implement it; `open_store` chooses. Keys are relative to `REPO_BASE_PREFIX`, use `/`,
-and are built from checked names only. Every implementation passes `tests/store_contract.py`. An implementation is
-imported by `open_store` alone, so that a folder never pays for the S3 client.
+`indexer.folder` and `indexer.s3` implement it; `indexer.open` chooses. Keys are relative to `REPO_BASE_PREFIX` and use
+`/`. Every implementation passes `tests/store_contract.py`.
 """
 
 import re
@@ -10,12 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from indexer.errors import AlreadyExists, Changed, InvalidValue, StoreUnavailable, UnsafeStore
+from indexer.errors import InvalidValue
 from indexer.value import value
 
 MAX_OBJECT_BYTES = 268_435_456  # 256 MiB: far above any object read whole (names list 4 MB, largest page 2 MB)
 CHUNK_BYTES = 1_048_576  # 1 MiB: what streaming reads hold in memory at a time
-WRONG_ETAG = '"00000000000000000000000000000000"'  # what no object has: an MD5 of zeros, in the quotes of RFC 9110
 BINARY = "application/octet-stream"
 CACHE_FOREVER = "private, max-age=31536000, immutable"  # the Cache-Control of what never changes: a year (RFC 8246)
 
@@ -23,9 +21,6 @@ CACHE_FOREVER = "private, max-age=31536000, immutable"  # the Cache-Control of w
 # no object yet.
 _SEGMENT = r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*"
 _KEY = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*")
-# "Bucket names must be between 3 (min) and 63 (max) characters long [and] can consist only of lowercase letters,
-# numbers, periods (.), and hyphens (-)", "must begin and end with a letter or number" (S3 user guide)
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 @value
@@ -178,102 +173,3 @@ def check_prefix(prefix: str) -> str:
     if prefix and not (prefix.endswith("/") and is_key(prefix[:-1])):
         raise InvalidValue("prefix", prefix, "empty, or a key that ends in '/'")
     return prefix
-
-
-def open_store(location: str, prefix: str, *, region: str = "") -> ObjectStore:
-    """Return the store at a location, below a prefix.
-
-    Args:
-        location: the value of `BUCKET`: `name` or `s3://name` for a bucket, `file:///folder` or, from the working
-            directory, `file://./folder` for a folder.
-        prefix: the value of `REPO_BASE_PREFIX`, with or without slashes around it.
-        region: where the bucket is, or "" for where the environment says that the code runs.
-
-    Raises:
-        InvalidValue: one of them is something else.
-    """
-    base = prefix.strip("/")
-    if base and not is_key(base):
-        raise InvalidValue(
-            "REPO_BASE_PREFIX", prefix, "names separated by '/', none of which is empty or begins with '.'"
-        )
-    if location.startswith("file://"):
-        return _open_folder(location, base)
-    bucket = location.removeprefix("s3://").removesuffix("/")
-    if not _BUCKET.fullmatch(bucket):
-        raise InvalidValue("BUCKET", location, "a bucket as 'name' or 's3://name', or a folder as 'file:///folder'")
-    import os
-
-    from indexer.s3 import S3Store
-
-    return S3Store(bucket, base, environ={**os.environ, "AWS_REGION": region} if region else os.environ)
-
-
-def _open_folder(location: str, prefix: str) -> ObjectStore:
-    from pathlib import Path  # with urllib.parse 4 ms, which a bucket's user need not pay
-    from urllib.parse import unquote
-
-    from indexer.folder import FolderStore
-
-    path = unquote(location.removeprefix("file://"))
-    if not path.startswith(("/", "./", "../")) or "\0" in path:
-        raise InvalidValue(
-            "BUCKET", location, "a folder is 'file:///folder', or 'file://./folder' from the working directory"
-        )
-    return FolderStore(Path(path, prefix))
-
-
-def check_store(store: ObjectStore, nonce: str) -> None:
-    """Make sure that a store honours the conditions that correctness rests on; meant for set-up, not for every start.
-
-    Several popular S3 servers accept a conditional write and silently drop the condition.
-
-    Args:
-        nonce: makes the keys of this probe unlike those of any other.
-
-    Raises:
-        UnsafeStore: it does not; the sentence says what to do.
-    """
-    key = f"probe/{nonce}"
-    try:
-        _check_conditions(store, key)
-        _check_missing(store, f"{key}-missing")
-    finally:
-        store.delete(key)
-    if store.find(key) is not None:
-        raise UnsafeStore(
-            "an object could still be read after it was deleted; turn off caches between here and the store"
-        )
-
-
-def _check_conditions(store: ObjectStore, key: str) -> None:
-    advice = "use a server that honours it: Amazon S3, SeaweedFS 4.17 or later, or a folder"
-    store.put_new(key, b"first")
-    try:
-        store.put_new(key, b"second")
-    except AlreadyExists:
-        pass
-    else:
-        raise UnsafeStore(f"it ignores If-None-Match, so two uploads could overwrite each other; {advice}")
-    if store.get(key).body != b"first":
-        raise UnsafeStore(f"it refused a put with If-None-Match, and yet carried it out; {advice}")
-    try:
-        store.replace(key, b"third", etag=WRONG_ETAG)
-    except Changed:
-        pass
-    else:
-        raise UnsafeStore(f"it ignores If-Match, so that two rebuilds could overwrite each other; {advice}")
-
-
-def _check_missing(store: ObjectStore, key: str) -> None:
-    try:
-        found = store.find(key)
-    except StoreUnavailable as error:
-        raise UnsafeStore(
-            f"reading an object that is not there fails ({error.reason}); grant s3:ListBucket on the bucket, "
-            "without which S3 cannot say that an object is missing"
-        ) from error
-    if found is not None:
-        raise UnsafeStore(
-            "it answers with an object where none was ever written; check that BUCKET names the right store"
-        )

@@ -25,7 +25,7 @@ from indexer.errors import (
 from indexer.names import Filename, ProjectName, check_filename, normalize_name
 from indexer.store import ObjectStore
 from indexer.value import replace
-from pypi_lambda.auth import MAX_RECORD_BYTES, Authenticator, User, read_claim
+from pypi_lambda.auth import Authenticator, read_claim
 from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import Delivery
 from pypi_lambda.files import Files
@@ -48,6 +48,7 @@ from pypi_lambda.index import Index, Page, ReadAhead, Standing, View
 from pypi_lambda.mirror import Mirror
 from pypi_lambda.page_delivery import PageDelivery
 from pypi_lambda.percent import quote_path, quote_query
+from pypi_lambda.records import MAX_RECORD_BYTES, User
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -15,8 +15,8 @@ from indexer.names import Filename
 from indexer.sources import Source, decode_sources
 from indexer.store import ObjectStore, Stat, Stored
 from indexer.verify_project import Group
-from pypi_lambda.auth import UserRecord, decode_user, user_key
 from pypi_lambda.kept_pages import decode_check, digest_of
+from pypi_lambda.records import UserRecord, decode_user, user_key
 from pypi_lambda.tokens import ID_LENGTH, decode_token
 
 READ_AT_ONCE = 32  # records, side by side

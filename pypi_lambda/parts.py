@@ -24,7 +24,6 @@ from indexer.reader import open_object
 from indexer.store import CHUNK_BYTES, ObjectStore
 from indexer.value import value
 from indexer.witness import Witness
-from pypi_lambda.auth import User
 from pypi_lambda.dropbox import REJECTED_SUFFIX
 from pypi_lambda.http import (
     NO_SNIFFING,
@@ -37,6 +36,7 @@ from pypi_lambda.http import (
     RequestError,
     Response,
 )
+from pypi_lambda.records import User
 from pypi_lambda.shared_work import SharedWork, TakesLonger
 from pypi_lambda.upload import MAX_FILE_BYTES, Candidate, Publisher
 

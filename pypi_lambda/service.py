@@ -5,8 +5,9 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
 
+from indexer.open import open_store
 from indexer.simple import Renderer
-from indexer.store import ObjectStore, open_store
+from indexer.store import ObjectStore
 from indexer.value import value
 from pypi_lambda import __version__
 from pypi_lambda.app import App

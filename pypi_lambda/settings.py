@@ -30,7 +30,7 @@ class Settings:
     """All settings.
 
     Attributes:
-        bucket: as `indexer.store.open_store` takes it.
+        bucket: as `indexer.open.open_store` takes it.
         bucket_region: where the bucket is, or "" when it is where the code runs; a function at the edge runs anywhere.
         repo_base_prefix: the folder in the bucket below which everything lies, or "".
         upstream_index_url: ends in `/`, or "" for the public index, whose URL is slow to look up; may carry

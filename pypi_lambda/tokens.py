@@ -25,8 +25,8 @@ from indexer.events import timestamp
 from indexer.json_bytes import encode_json
 from indexer.store import ObjectStore, Stored
 from indexer.value import value
-from pypi_lambda.auth import TOKEN_PREFIX, TOKEN_USERNAME, User, decode_user, user_key
 from pypi_lambda.cache import Cache
+from pypi_lambda.records import TOKEN_PREFIX, TOKEN_USERNAME, User, decode_user, user_key
 
 TOKENS_PREFIX = "tokens/"
 USES_PREFIX = "token-uses/"

@@ -22,10 +22,10 @@ from indexer.project import CLOSED_STATUSES, WITHHELD_STATUS, File, Project, emp
 from indexer.reader import chunks_of
 from indexer.store import ObjectStore, Stat
 from indexer.value import value
-from pypi_lambda.auth import User
 from pypi_lambda.forms import UploadForm, check_digests, read_upload
 from pypi_lambda.http import Conflict, Forbidden, Request
 from pypi_lambda.index import Index
+from pypi_lambda.records import User
 
 MAX_FILE_BYTES = 5_368_709_120  # 5 GiB: what S3 copies in one request
 # An unpublished object this old belongs to no upload that is still under way: an invocation lives at most 15 minutes,

@@ -21,8 +21,9 @@ from indexer.folder import FolderStore
 from indexer.log import ORIGIN, Log
 from indexer.reindex import reindex
 from indexer.store import ObjectStore
-from pypi_lambda.auth import UserRecord, encode_user, hash_password, user_key
+from pypi_lambda.auth import hash_password
 from pypi_lambda.http import Readable
+from pypi_lambda.records import UserRecord, encode_user, user_key
 from pypi_lambda.service import Service, make_service, make_upstream, renderer_of
 from pypi_lambda.settings import Settings
 from pypi_lambda.wsgi import wsgi_application

@@ -36,7 +36,7 @@ from indexer.simple import Renderer
 from indexer.store import ObjectStore
 from indexer.upstream import Upstream
 from pypi_lambda.app import App
-from pypi_lambda.auth import Authenticator, UserRecord, encode_user, hash_password, user_key
+from pypi_lambda.auth import Authenticator, hash_password
 from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import Delivery
 from pypi_lambda.health import Health
@@ -48,6 +48,7 @@ from pypi_lambda.mirrored_pages import MirroredPages
 from pypi_lambda.offered import Offers
 from pypi_lambda.parts import LocalCommits, Parts
 from pypi_lambda.policy import Policy
+from pypi_lambda.records import UserRecord, encode_user, user_key
 from pypi_lambda.upload import Publisher
 from tests.distributions import Distribution
 

@@ -23,8 +23,9 @@ from pypi_lambda.admin import (
     check_password,
     check_username,
 )
-from pypi_lambda.auth import Authenticator, User, decode_user, hash_password, user_key
+from pypi_lambda.auth import Authenticator, hash_password
 from pypi_lambda.http import Unauthorized, parse_basic
+from pypi_lambda.records import User, decode_user, user_key
 from tests.adversary import Adversary, Crash, Fault, Mischief
 from tests.builders import AT, NOW, basic, contents, ids, write_log
 from tests.mirrors import PATIENCE_SECONDS

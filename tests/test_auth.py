@@ -17,19 +17,9 @@ from passlib.hash import pbkdf2_sha512
 from indexer.errors import CorruptObject
 from indexer.folder import FolderStore
 from indexer.store import Stored
-from pypi_lambda.auth import (
-    MAX_REMEMBERED,
-    PASSWORD_ROUNDS,
-    Authenticator,
-    User,
-    UserRecord,
-    decode_user,
-    encode_user,
-    hash_password,
-    read_claim,
-    user_key,
-)
+from pypi_lambda.auth import MAX_REMEMBERED, PASSWORD_ROUNDS, Authenticator, hash_password, read_claim
 from pypi_lambda.http import TooManyRequests, Unauthorized
+from pypi_lambda.records import User, UserRecord, decode_user, encode_user, user_key
 from pypi_lambda.throttle import PAIR
 from pypi_lambda.tokens import TokenChecker, TokenRecord, encode_token, make_token
 from tests.apps import Site, running_site

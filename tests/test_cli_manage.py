@@ -13,12 +13,12 @@ from indexer.log import ORIGIN, Log, head_of, log_key
 from indexer.names import ProjectName, file_key
 from indexer.rebuild import load_snapshot
 from indexer.simple import Renderer
-from pypi_lambda.auth import decode_user, user_key
 from pypi_lambda.cli import SECTIONS, main
 from pypi_lambda.cli.audit import render_event
 from pypi_lambda.cli.place import printable
 from pypi_lambda.manage.audit import document_of
 from pypi_lambda.manage.projects import MAX_FILES_SHOWN
+from pypi_lambda.records import decode_user, user_key
 from pypi_lambda.settings import SETTINGS
 from tests.builders import AT, added, chain, contents, event_bytes, sha256, write_log
 

@@ -34,9 +34,9 @@ from indexer.store import ObjectStore
 from indexer.upstream import Upstream
 from pypi_lambda.admin import Users
 from pypi_lambda.app import App
-from pypi_lambda.auth import user_key
 from pypi_lambda.dropbox import take_all
 from pypi_lambda.index import Index
+from pypi_lambda.records import user_key
 from pypi_lambda.upload import Publisher
 from tests.adversary import Adversary, Call, Crash, Fault, Mischief
 from tests.builders import (

@@ -10,7 +10,8 @@ import pytest
 from indexer.durable import NOISE_BYTES
 from indexer.errors import InvalidValue, StoreUnavailable, TooLarge
 from indexer.folder import KEPT_OBJECTS, LEFTOVER_SECONDS, PRIVATE_FOLDER, FolderStore
-from indexer.store import ObjectStore, open_store
+from indexer.open import open_store
+from indexer.store import ObjectStore
 from tests.store_contract import StoreContract
 
 _OPEN = "from pathlib import Path; from indexer.folder import FolderStore; store = FolderStore(Path({root!r}))\n"

@@ -15,8 +15,8 @@ from indexer.log import ORIGIN, Log
 from indexer.rebuild import rebuild
 from indexer.simple import Renderer
 from indexer.store import ObjectStore
-from pypi_lambda.auth import user_key
 from pypi_lambda.front_doors import EDGE_ORIGIN, EDGE_VIEWER, FRONT_DOORS, HTTP_API_1, HTTP_API_2, REST_API, FrontDoor
+from pypi_lambda.records import user_key
 from pypi_lambda.remote import INLINE_BYTES
 from tests.builders import USERNAME, added, basic, contents, put_user, upload_form, write_log
 from tests.distributions import Distribution, make_metadata, make_wheel

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -52,12 +51,10 @@ assert opened == [], opened
 """
 
 
-def imports_of(name: str, *, at_import: bool) -> set[str]:
-    """Return the modules of ours that a module imports; `at_import` leaves out what functions and type checkers do."""
-    tree = ast.parse(MODULES[name].read_text("utf-8"))
-    nodes = _run_at_import(tree) if at_import else ast.walk(tree)
+def imports_of(name: str) -> set[str]:
+    """Return the modules of ours that a module imports: at its top, within functions, and for type checkers."""
     found: set[str] = set()
-    for node in nodes:
+    for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -67,17 +64,6 @@ def imports_of(name: str, *, at_import: bool) -> set[str]:
                 full if (full := f"{node.module}.{alias.name}") in MODULES else node.module for alias in node.names
             )
     return {module for module in found if module.partition(".")[0] in PACKAGES}
-
-
-def _run_at_import(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the statements that importing runs: all but function bodies and `if TYPE_CHECKING:`."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
-        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
-            continue
-        yield child
-        yield from _run_at_import(child)
 
 
 def tracked_files() -> list[Path]:
@@ -103,17 +89,17 @@ def test_modules_are_found() -> None:
 @pytest.mark.parametrize("name", [name for name in MODULES if name.partition(".")[0] == "indexer"])
 def test_indexer_does_not_know_its_face(name: str) -> None:
     """`indexer` imports nothing of `pypi_lambda`, not even within a function."""
-    assert {found for found in imports_of(name, at_import=False) if found.startswith("pypi_lambda")} == set()
+    assert {found for found in imports_of(name) if found.startswith("pypi_lambda")} == set()
 
 
 def test_every_import_of_ours_exists() -> None:
     """Each module of ours that is imported anywhere is one that there is."""
-    assert {found for name in MODULES for found in imports_of(name, at_import=False)} <= MODULES.keys()
+    assert {found for name in MODULES for found in imports_of(name)} <= MODULES.keys()
 
 
 def test_no_cycles() -> None:
-    """Modules do not import each other in a circle, so that each can be read after those it rests on."""
-    graph = {name: imports_of(name, at_import=True) - {name} for name in MODULES}
+    """Modules do not import each other in a circle, not even in functions: each can be read after those it rests on."""
+    graph = {name: imports_of(name) - {name} for name in MODULES}
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
@@ -122,7 +108,7 @@ def test_no_cycles() -> None:
 
 
 def test_cycles_would_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reading of imports sees those in a class body and a `try`, and not those in functions."""
+    """The reading of imports sees those in a class body, a `try`, a function, and those for type checkers."""
     source = """
 from typing import TYPE_CHECKING
 if TYPE_CHECKING:
@@ -140,8 +126,7 @@ def g():
 """
     (tmp_path / "example.py").write_text(source)
     monkeypatch.setitem(MODULES, "example", tmp_path / "example.py")
-    assert imports_of("example", at_import=True) == {"indexer.log", "indexer.names", "indexer.store"}
-    assert imports_of("example", at_import=False) == {
+    assert imports_of("example") == {
         "indexer.events",
         "indexer.log",
         "indexer.names",

@@ -19,8 +19,8 @@ from indexer.names import Filename, ProjectName
 from indexer.project import File, empty_project, fold
 from indexer.s3 import S3Store
 from indexer.store import ObjectStore
-from pypi_lambda.auth import user_key
 from pypi_lambda.cli import main
+from pypi_lambda.records import user_key
 from tests.builders import basic, contents, make_app, request, sha256
 from tests.contexts import run_command
 from tests.distributions import Distribution, make_sdist, make_wheel

@@ -14,11 +14,11 @@ from indexer.names import Filename, ProjectName
 from indexer.s3 import S3Store
 from indexer.simple import Renderer
 from indexer.store import ObjectStore
-from pypi_lambda.auth import User
 from pypi_lambda.dropbox import take_all
 from pypi_lambda.http import BadRequest, Conflict, Forbidden, NotFound, PayloadTooLarge, Response
 from pypi_lambda.index import Index
 from pypi_lambda.parts import Announced, LocalCommits, Parts, upload_id
+from pypi_lambda.records import User
 from pypi_lambda.shared_work import TakesLonger
 from pypi_lambda.upload import Publisher
 from tests.builders import NOW, added, contents, ids, make_app, put_user, request, write_log

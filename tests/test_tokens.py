@@ -21,10 +21,11 @@ from indexer.log import ORIGIN, Log
 from indexer.names import ProjectName
 from indexer.store import ObjectStore, Stored
 from indexer.value import replace
-from pypi_lambda.auth import Authenticator, User, UserRecord, decode_user, encode_user, read_claim, user_key
+from pypi_lambda.auth import Authenticator, read_claim
 from pypi_lambda.commands import parse_command
 from pypi_lambda.context import Context
 from pypi_lambda.front_doors import FRONT_DOORS, FUNCTION_URL, FrontDoor
+from pypi_lambda.records import User, UserRecord, decode_user, encode_user, user_key
 from pypi_lambda.tokens import (
     Token,
     TokenChecker,

@@ -17,10 +17,10 @@ from indexer.names import Filename, ProjectName
 from indexer.simple import Renderer
 from indexer.store import ObjectStore
 from pypi_lambda.admin import Users
-from pypi_lambda.auth import User, user_key
 from pypi_lambda.forms import read_upload
 from pypi_lambda.http import Conflict, Forbidden
 from pypi_lambda.index import Index
+from pypi_lambda.records import User, user_key
 from pypi_lambda.upload import MAX_FILE_BYTES, ORPHAN_AGE, Publisher
 from tests.adversary import Adversary, Call, Fault, Mischief
 from tests.apps import JSON, Answer, Site, running_site

@@ -6,13 +6,13 @@ from indexer.names import ProjectName, file_key
 from indexer.project import ACTIVE, WITHHELD_STATUS, File, Project
 from indexer.store import ObjectStore
 from pypi_lambda import __version__
-from pypi_lambda.auth import User
 from pypi_lambda.browse.layout import Markup, copyable, joined, page, text
 from pypi_lambda.browse.overview import index_of
 from pypi_lambda.browse.readme import render_description
 from pypi_lambda.browse.versions import latest_version, sorted_versions
 from pypi_lambda.http import NotFound, Request, Response
 from pypi_lambda.index import Index, View
+from pypi_lambda.records import User
 
 MAX_ROWS = 1_000  # 400 bytes each: a load balancer carries 1 MB
 _UNITS = ("bytes", "KB", "MB", "GB")

@@ -13,12 +13,12 @@ from indexer.project import ACTIVE, Project
 from indexer.store import ObjectStore
 from indexer.value import values_of
 from pypi_lambda import __version__
-from pypi_lambda.auth import User
 from pypi_lambda.browse.layout import Markup, copyable, joined, page, text
 from pypi_lambda.browse.versions import latest_version
 from pypi_lambda.http import Request, Response
 from pypi_lambda.index import Index, View
 from pypi_lambda.percent import quote_path
+from pypi_lambda.records import User
 from pypi_lambda.telling import tell_change
 
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:]{2,39}\](:[0-9]{1,5})?")

@@ -17,8 +17,8 @@ from indexer.patterns import parse_patterns
 from indexer.store import ObjectStore, Stored
 from indexer.value import replace, value
 from pypi_lambda.arguments import NOT_SHOWN, Text
-from pypi_lambda.auth import MAX_RECORD_BYTES, TOKEN_PREFIX, UserRecord, decode_user, encode_user, user_key
 from pypi_lambda.context import Context, Result
+from pypi_lambda.records import MAX_RECORD_BYTES, TOKEN_PREFIX, UserRecord, decode_user, encode_user, user_key
 from pypi_lambda.tokens import (
     ID_LENGTH,
     SECRET_BYTES,
