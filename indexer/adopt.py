@@ -13,9 +13,10 @@ from indexer.digests import digest_of
 from indexer.distribution import Distribution, check_distribution
 from indexer.errors import AlreadyExists, InvalidValue, Missing
 from indexer.events import Event, FileAdded, ProjectChange, find_publication, timestamp
+from indexer.identity import find_same, is_withdrawn
 from indexer.log import Log
 from indexer.names import Filename, ProjectName, check_filename, file_key, is_normalized
-from indexer.project import CLOSED_STATUSES, Project, fold, is_withdrawn
+from indexer.project import CLOSED_STATUSES, Project, fold
 from indexer.reader import open_object
 from indexer.snapshot import Snapshot
 from indexer.store import ObjectStore, Stat
@@ -48,6 +49,7 @@ def adopt(
     now: str,
     new_id: Callable[[], str],
     see: Callable[[Folder], None] = lambda folder: None,
+    respelled: bool = False,
 ) -> tuple[list[str], list[Refusal]]:
     """Publish the files that lie in the store and are not published; return their keys, and what was refused.
 
@@ -56,12 +58,13 @@ def adopt(
         now: of the events.
         new_id: 128 random bits as hex.
         see: called with every folder on the way.
+        respelled: whether files may mean the same by several spellings, as a predecessor's do.
     """
     adopted: list[str] = []
     refused: list[Refusal] = []
     for project, stat in _unpublished(store, snapshot, see):
         try:
-            if _adopt_file(store, snapshot, project, stat.key, now=now, id=new_id()):
+            if _adopt_file(store, snapshot, project, stat.key, now=now, id=new_id(), respelled=respelled):
                 adopted.append(stat.key)
         except (InvalidValue, Missing) as fault:
             logger.warning("%s is not published: %s", stat.key, fault)
@@ -80,20 +83,26 @@ def _unpublished(
                 yield folder.project, stat
 
 
-def _check_taken(project: Project, key: str, version: str) -> None:
+def _check_taken(project: Project, filename: Filename, version: str, *, respelled: bool) -> None:
+    key = file_key(project.name, filename)
     if project.status in CLOSED_STATUSES:
         raise InvalidValue("key", key, f"the project is {project.status} and takes no files")
     if is_withdrawn(project, version):
         raise InvalidValue("key", key, f"version {version} was removed; restore it, or use another version")
+    same = find_same(project, filename, version)
+    if same is not None and (same.removed or not respelled):
+        raise InvalidValue("key", key, f"{same.filename!r} was published, and this is another name for it")
 
 
-def _adopt_file(store: ObjectStore, snapshot: Snapshot, known: Project, key: str, *, now: str, id: str) -> bool:
+def _adopt_file(
+    store: ObjectStore, snapshot: Snapshot, known: Project, key: str, *, now: str, id: str, respelled: bool
+) -> bool:
     project, filename = _parse_key(key)
     stat = store.stat(key)
     if stat is None:
         raise Missing(key)
     found = check_distribution(open_object(store, key, stat.size), filename, name=project)
-    _check_taken(known, key, found.version)
+    _check_taken(known, filename, found.version, respelled=respelled)
     digest = stored_sha256(store, key)
     if store.stat(key) != stat:  # whoever copies into a folder writes in pieces
         raise InvalidValue("key", key, "it changed while it was read; it is looked at again next time")
@@ -107,7 +116,7 @@ def _adopt_file(store: ObjectStore, snapshot: Snapshot, known: Project, key: str
         requires_python=found.requires_python,
         metadata_sha256=put_metadata(store, project, filename, found),
     )
-    return _append(store, snapshot, known, change, now=now, id=id)
+    return _append(store, snapshot, known, change, now=now, id=id, respelled=respelled)
 
 
 def is_publishable(store: ObjectStore, stat: Stat) -> bool:
@@ -145,16 +154,16 @@ def put_metadata(store: ObjectStore, project: ProjectName, filename: Filename, f
     return sha256(found.metadata).hexdigest()
 
 
-def _append(store: ObjectStore, snapshot: Snapshot, known: Project, change: FileAdded, *, now: str, id: str) -> bool:
-    key = file_key(change.project, change.filename)
-
+def _append(
+    store: ObjectStore, snapshot: Snapshot, known: Project, change: FileAdded, *, now: str, id: str, respelled: bool
+) -> bool:
     def step(event: Event) -> None:
         nonlocal known
         if find_publication(event, change) is not None:
             raise _Published
         if isinstance(event.change, ProjectChange) and event.change.project == change.project:
             known = fold(known, [event])
-            _check_taken(known, key, change.version)
+            _check_taken(known, change.filename, change.version, respelled=respelled)
 
     try:
         Log(store).append(snapshot.head, change, by="reindex", at=now, id=id, step=step)

@@ -178,12 +178,6 @@ def _file(change: FileAdded) -> File:
     )
 
 
-def is_withdrawn(project: Project, version: str) -> bool:
-    """Tell whether a version was removed, with all its files: then none is published again, whatever its name."""
-    files = [file for file in project.files.values() if file.version == version]
-    return bool(files) and all(file.removed for file in files)
-
-
 def as_of(project: Project, moment: str) -> Project:
     """Return the project as it was at a moment: the files uploaded by then, as yanked, removed and marked as then.
 

@@ -218,8 +218,8 @@ class Parts:
         self._store.put(key, f"{reason}\n".encode(), content_type="text/plain; charset=utf-8")
 
     def _is_published(self, announced: Announced, user: User) -> bool:
-        project = parse_filename(announced.filename).project
-        return self._publisher.is_published(user, project, announced.filename, announced.sha256)
+        said = parse_filename(announced.filename)
+        return self._publisher.is_published(user, said, announced.filename, announced.sha256)
 
     def _arrived(self, id_: str) -> dict[str, int]:
         """Return the sizes of the parts that are there, by key."""

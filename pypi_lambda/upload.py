@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from indexer.adopt import put_metadata, stored_sha256
-from indexer.distribution import Distribution, check_distribution
+from indexer.distribution import Distribution, DistributionName, check_distribution
 from indexer.errors import AlreadyExists, Changed, Missing
 from indexer.events import Event, FileAdded, ProjectChange, timestamp
+from indexer.identity import find_same, is_withdrawn
 from indexer.log import Head, Log
 from indexer.names import Filename, ProjectName, file_key
-from indexer.project import CLOSED_STATUSES, WITHHELD_STATUS, File, Project, empty_project, fold, is_withdrawn
+from indexer.project import CLOSED_STATUSES, WITHHELD_STATUS, File, Project, empty_project, fold
 from indexer.reader import chunks_of
 from indexer.store import ObjectStore, Stat
 from indexer.value import value
@@ -45,6 +46,7 @@ class Candidate:
         size: in bytes.
         chunks: begins to read the content, from its start, each time it is called.
         upload_time: `YYYY-MM-DDThh:mm:ss.ffffffZ` where it was uploaded to another index before; None for now.
+        beside: files that may mean the same by another spelling: those that it comes from another index with.
     """
 
     filename: Filename
@@ -53,6 +55,7 @@ class Candidate:
     sha256: str
     chunks: Callable[[], Iterator[bytes]]
     upload_time: str | None = None
+    beside: frozenset[Filename] = frozenset()
 
     @property
     def project(self) -> ProjectName:
@@ -151,22 +154,26 @@ class Publisher:
             logger.exception("no rebuild could be asked for; nothing depends on it")
         return f"{candidate.filename} is published"
 
-    def is_published(self, user: User, project: ProjectName, filename: Filename, sha256: str) -> bool:
+    def is_published(self, user: User, said: DistributionName, filename: Filename, sha256: str) -> bool:
         """Tell whether a file is published already: before it is sent, and again when it was.
+
+        Args:
+            said: what its name says.
 
         Raises:
             Forbidden: the user may not upload to this project.
             Forbidden: nobody may upload to it.
-            Conflict: other content was published under this name.
+            Conflict: other content was published under this name, or under another spelling of it.
         """
-        _check_permitted(user, project)
+        _check_permitted(user, said.project)
         view = self._index.refresh()
-        if view.current.projects.find(project) is None:
+        if view.current.projects.find(said.project) is None:
             return False
-        known = self._index.project(view, project)
+        known = self._index.project(view, said.project)
         published = known.files.get(filename)
         if published is None:
             _check_open(known)
+            _check_unlike(known, filename, said.version)
             return False
         _check_same(filename, sha256, published)
         return True
@@ -260,7 +267,7 @@ def _check_publishable(candidate: Candidate, project: Project) -> None:
 
     Raises:
         _Published: it has it.
-        Conflict: it has, or had, other content under this name, or removed the version.
+        Conflict: it has, or had, other content under this name or another spelling of it, or removed the version.
         Forbidden: it takes no files.
     """
     published = project.files.get(candidate.filename)
@@ -268,6 +275,7 @@ def _check_publishable(candidate: Candidate, project: Project) -> None:
         _check_same(candidate.filename, candidate.sha256, published)
         raise _Published
     _check_open(project)
+    _check_unlike(project, candidate.filename, candidate.found.version, beside=candidate.beside)
     if is_withdrawn(project, candidate.found.version):
         raise Conflict(
             f"version {candidate.found.version} of {project.name!r} was removed; restore it, or use another version"
@@ -294,3 +302,24 @@ def _check_same(filename: Filename, sha256: str, published: File) -> None:
         )
     if published.removed:
         raise Conflict(f"File already exists: {filename!r} was published and removed; its name stays taken")
+
+
+def _check_unlike(
+    project: Project, filename: Filename, version: str, *, beside: frozenset[Filename] = frozenset()
+) -> None:
+    """Make sure that no file that means the same by another spelling was published.
+
+    Args:
+        beside: files that may, while they are offered.
+
+    Raises:
+        Conflict: one was.
+    """
+    same = find_same(project, filename, version)
+    if same is None or (same.filename in beside and not same.removed):
+        return
+    what = "kind, version, build and tags are the same" if filename.endswith(".whl") else "a release has one sdist"
+    raise Conflict(
+        f"File already exists: {same.filename!r} was published{' and removed' * same.removed}, and {filename!r} is "
+        f"another name for it ({what}); use another version"
+    )

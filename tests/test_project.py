@@ -19,7 +19,7 @@ from indexer.events import (
     decode_event,
 )
 from indexer.names import Filename, ProjectName
-from indexer.project import FileTurn, Project, StatusTurn, as_of, empty_project, fold, is_withdrawn
+from indexer.project import FileTurn, Project, StatusTurn, as_of, empty_project, fold
 from indexer.value import replace
 from tests.builders import AT, added, chain, event_bytes, file, file_changes, names, other_changes, project
 
@@ -191,11 +191,3 @@ def test_fold_leaves_its_argument(changes: list[Change], name: ProjectName) -> N
     files = dict(before.files)
     fold(before, events)
     assert before.files == files
-
-
-def test_withdrawn_version() -> None:
-    """A version is withdrawn when it had files, and all of them were removed."""
-    gone, left = file(removed=True), file("demo-1.0.tar.gz")
-    other = file("demo-2.0.tar.gz", version="2.0")
-    cases = ((gone, other), (gone, left, other), (other,), ())
-    assert [is_withdrawn(project(*files), "1.0") for files in cases] == [True, False, False, False]

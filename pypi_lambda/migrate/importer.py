@@ -12,7 +12,7 @@ from indexer.digests import digest_of, verified
 from indexer.distribution import check_distribution
 from indexer.errors import IndexerError
 from indexer.events import FileYanked, ProjectStatusSet
-from indexer.names import ProjectName, file_key
+from indexer.names import Filename, ProjectName, file_key
 from indexer.project import ACTIVE, File, Project, empty_project
 from indexer.reader import chunks_of
 from indexer.value import value
@@ -88,9 +88,10 @@ class Importer:
     def _bring(self, project: OriginProject) -> None:
         self._failures += project.failures
         known = self._known(project.name).files
+        beside = frozenset(file.filename for file in project.files)
         for file in project.files:
             try:
-                self._bring_file(project.name, file, known.get(file.filename))
+                self._bring_file(project.name, file, known.get(file.filename), beside)
             except (IndexerError, OSError) as fault:  # the latter: no room for the copy, or a folder's file is gone
                 logger.info("%s is passed over: %s", file.where, fault)
                 self._failures.append(Failure(where=file.where, reason=str(fault)))
@@ -102,7 +103,7 @@ class Importer:
             empty_project(name) if view.current.projects.find(name) is None else self._service.index.project(view, name)
         )
 
-    def _bring_file(self, name: ProjectName, file: OriginFile, known: File | None) -> None:
+    def _bring_file(self, name: ProjectName, file: OriginFile, known: File | None, beside: frozenset[Filename]) -> None:
         if known is not None and known.sha256 == file.hashes.get("sha256"):
             self._present += 1
             return
@@ -110,7 +111,7 @@ class Importer:
             size = 0
             for chunk in verified(file.filename, chunks, hashes=file.hashes, size=None):
                 size += copy.write(chunk)
-            self._publish(name, file, copy, size)
+            self._publish(name, file, copy, size, beside)
         if known is not None:  # the same content, or publishing would have refused it
             self._present += 1
             return
@@ -118,7 +119,9 @@ class Importer:
         if len(self._published) % REBUILD_EVERY == 0:
             self._rebuild()
 
-    def _publish(self, name: ProjectName, file: OriginFile, copy: IO[bytes], size: int) -> None:
+    def _publish(
+        self, name: ProjectName, file: OriginFile, copy: IO[bytes], size: int, beside: frozenset[Filename]
+    ) -> None:
         found = check_distribution(copy, file.filename, name=name)
         candidate = Candidate(
             filename=file.filename,
@@ -127,6 +130,7 @@ class Importer:
             sha256=digest_of(chunks_of(copy)),
             chunks=lambda: chunks_of(copy),
             upload_time=file.upload_time,
+            beside=beside,
         )
         self._publisher.publish_checked(candidate, by=self._context.by)
 

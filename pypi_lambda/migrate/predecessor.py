@@ -108,7 +108,7 @@ class _Adoption:
         renderer = renderer_of(self._context.settings)
         snapshot = rebuild(self._store, renderer).snapshot
         now = timestamp(self._context.now())
-        adopted, refused = adopt(self._store, snapshot, now=now, new_id=self._context.new_id)
+        adopted, refused = adopt(self._store, snapshot, now=now, new_id=self._context.new_id, respelled=True)
         self._failures += [Failure(where=refusal.key, reason=refusal.reason) for refusal in refused]
         done = rebuild(self._store, renderer)
         self._index.reload()
