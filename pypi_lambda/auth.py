@@ -2,7 +2,8 @@
 one is shown.
 
 The user's record is read on every request, so a removed user is out at once. What makes that cheap: a password that was
-right is remembered, only as a keyed digest over username, password and record. A changed record no longer matches it.
+right is remembered by `pypi_lambda.logins`, only as a keyed digest over username, password and record. A changed record
+no longer matches it.
 
 passlib makes the hashes; verifying one is a line of the standard library, while importing passlib would take 50 ms of a
 cold start.
@@ -13,13 +14,11 @@ import os
 import re
 import time
 from binascii import a2b_base64
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b, pbkdf2_hmac
 from threading import Lock
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
 from indexer.errors import CorruptObject
 from indexer.store import Stored
@@ -28,14 +27,11 @@ from pypi_lambda.http import Unauthorized, parse_basic
 from pypi_lambda.records import TOKEN_PREFIX, TOKEN_USERNAME, User, decode_user, user_key
 
 if TYPE_CHECKING:
-    from pypi_lambda.throttle import Throttle
+    from pypi_lambda.logins import Logins, Rights
     from pypi_lambda.tokens import Token, TokenChecker
 
 # OWASP Password Storage Cheat Sheet (2023 and later): 210,000 iterations for PBKDF2-HMAC-SHA512.
 PASSWORD_ROUNDS = 210_000
-MAX_REMEMBERED = (
-    1_024  # verified credentials per process, 32 bytes each; more users than that verify again now and then
-)
 REFUSED = "the username or the password is wrong"
 
 # What an unknown user's password is checked against, so that it takes as long as a known one's. No password matches it.
@@ -46,7 +42,6 @@ _HASH = re.compile(
 )
 
 Pbkdf2 = Callable[[str, bytes, bytes, int], bytes]
-Rights = tuple[bool, tuple[str, ...]]  # the user may upload; to which projects
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +77,11 @@ def read_claim(authorization: str | None) -> Claim:
 
     A token may be the password of `__token__` or of its owner, or the username without a password.
 
+    A username alone is no claim, and no failed one: pip and uv send what stands in an index's URL before they look for
+    the password. An empty password is nobody's, so nothing is looked up for it.
+
     Raises:
-        Unauthorized: there is none, or it is not Basic.
+        Unauthorized: there is none, or it is not Basic, or has no password.
     """
     credentials = parse_basic(authorization)
     if credentials is None:
@@ -91,6 +89,8 @@ def read_claim(authorization: str | None) -> Claim:
     username, password = credentials
     if not password and username.startswith(TOKEN_PREFIX):
         username, password = TOKEN_USERNAME, username
+    if not password:
+        raise Unauthorized()
     if not password.startswith(TOKEN_PREFIX):
         return Claim(username=username, password=password)
     from pypi_lambda.tokens import parse_token
@@ -118,9 +118,8 @@ class Authenticator:
         self._clock = clock
         self._make_token_checker = make_token_checker
         self._secret = os.urandom(32)
-        self._verified: OrderedDict[bytes, Rights] = OrderedDict()
+        self._made_logins: Logins | None = None
         self._lock = Lock()
-        self._turns: WeakValueDictionary[bytes, Lock] = WeakValueDictionary()
 
     def check_claim(self, claim: Claim, records: Sequence[Stored | None], *, client: str) -> User:
         """Return the user.
@@ -149,20 +148,9 @@ class Authenticator:
             TooManyRequests: too much was wrong lately; the password was not looked at.
         """
         digest = self._digest(username, password, stored.body if stored else b"")
-        rights = self._find_remembered(digest)
-        begun = self._throttle.begin(username, client, is_remembered=rights is not None)
-        if rights is None:
-            with self._turn(digest):  # clients come with several connections at once: one slow hash does for all
-                rights = self._find_remembered(digest) or self._verify_record(username, password, stored)
-                self._remember(digest, rights)
-        if begun:
-            self._throttle.succeed(username, client, begun)
-        upload, projects = rights
+        verify = partial(self._verify_record, username, password, stored)
+        upload, projects = self._logins.log_in(digest, username, client, verify)
         return User(username=username, upload=upload, projects=projects)
-
-    def _turn(self, digest: bytes) -> Lock:
-        with self._lock:
-            return self._turns.setdefault(digest, Lock())
 
     def _check_token(self, token: "Token", username: str, records: Sequence[Stored | None], client: str) -> User:
         from pypi_lambda.tokens import TokenRefused
@@ -174,15 +162,19 @@ class Authenticator:
             return self._token_checker.check(token, username, records)
         except TokenRefused as refusal:
             # Counted by token, not by the user that it names: anybody can write a name into one.
-            self._throttle.begin(token.id, client, is_remembered=True)
+            self._logins.count_wrong(token.id, client)
             logger.warning("%s", refusal)
             raise Unauthorized(REFUSED) from None
 
-    @cached_property
-    def _throttle(self) -> "Throttle":
-        from pypi_lambda.throttle import Throttle
+    @property
+    def _logins(self) -> "Logins":
+        with self._lock:  # `cached_property` has none from Python 3.12 on: each of two would count for itself
+            if self._made_logins is None:
+                from pypi_lambda.logins import Logins
+                from pypi_lambda.throttle import Throttle
 
-        return Throttle(clock=self._clock)
+                self._made_logins = Logins(Throttle(clock=self._clock))
+            return self._made_logins
 
     @cached_property
     def _token_checker(self) -> "TokenChecker | None":
@@ -191,10 +183,9 @@ class Authenticator:
     @property
     def remembered(self) -> frozenset[bytes]:
         """All that is known of credentials that were right: keyed digests."""
-        with self._lock:
-            return frozenset(self._verified)
+        return self._logins.remembered
 
-    def _verify_record(self, username: str, password: str, stored: Stored | None) -> Rights:
+    def _verify_record(self, username: str, password: str, stored: Stored | None) -> "Rights":
         key = user_key(username)
         if stored is None:
             if username != TOKEN_USERNAME:  # then it is a damaged token, and there is nobody to hide
@@ -219,19 +210,6 @@ class Authenticator:
         parts = [username.encode(), password.encode(), record]
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return blake2b(framed, key=self._secret, digest_size=32).digest()
-
-    def _find_remembered(self, digest: bytes) -> Rights | None:
-        with self._lock:
-            rights = self._verified.get(digest)
-            if rights is not None:
-                self._verified.move_to_end(digest)
-            return rights
-
-    def _remember(self, digest: bytes, rights: Rights) -> None:
-        with self._lock:
-            self._verified[digest] = rights
-            if len(self._verified) > MAX_REMEMBERED:
-                self._verified.popitem(last=False)
 
 
 def _decode_hash(key: str, text: str) -> tuple[int, bytes, bytes]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, Event, Lock, Thread
 
 import pytest
 from hypothesis import given
@@ -17,10 +17,11 @@ from passlib.hash import pbkdf2_sha512
 from indexer.errors import CorruptObject
 from indexer.folder import FolderStore
 from indexer.store import Stored
-from pypi_lambda.auth import MAX_REMEMBERED, PASSWORD_ROUNDS, Authenticator, hash_password, read_claim
+from pypi_lambda.auth import PASSWORD_ROUNDS, Authenticator, hash_password, read_claim
 from pypi_lambda.http import TooManyRequests, Unauthorized
+from pypi_lambda.logins import MAX_REMEMBERED
 from pypi_lambda.records import User, UserRecord, decode_user, encode_user, user_key
-from pypi_lambda.throttle import PAIR
+from pypi_lambda.throttle import PAIR, USER
 from pypi_lambda.tokens import TokenChecker, TokenRecord, encode_token, make_token
 from tests.apps import Site, running_site
 from tests.builders import AT, NOW, basic
@@ -289,6 +290,189 @@ class TestThrottle:
             tries = [threads.submit(authenticator.check, USERNAME, guess, record, client=CLIENT) for guess in guesses]
             found = Counter(type(one.exception(PATIENCE_SECONDS)) for one in tries)
         assert found == {Unauthorized: 10, TooManyRequests: 20}
+
+
+class Arrivals:
+    """Requests, and a slow hash that ends when all of them have been let in or refused.
+
+    An address is looked at while its request is counted, or joined to another, with the lock held that the end of the
+    hash needs: so nothing here depends on which thread is how fast.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._lock = Lock()
+        self._all_are_here = Event()
+        self.hashes = 0
+        self.expect(count)
+
+    def expect(self, count: int) -> None:
+        """Have the next slow hash wait for so many requests."""
+        self._missing = count
+        if count:
+            self._all_are_here.clear()
+        else:
+            self._all_are_here.set()
+
+    def address(self, text: str) -> str:
+        """Return an address that tells when it is looked at first."""
+        return _Address(self, text)
+
+    def arrive(self) -> None:
+        with self._lock:
+            self._missing -= 1
+            if not self._missing:
+                self._all_are_here.set()
+
+    def pbkdf2(self, name: str, password: bytes, salt: bytes, rounds: int) -> bytes:
+        if rounds == 1:
+            self.hashes += 1
+            assert self._all_are_here.wait(PATIENCE_SECONDS)
+        return hashlib.pbkdf2_hmac(name, password, salt, 1)
+
+
+class _Address(str):
+    """An address that tells, once, that it is looked at."""
+
+    __slots__ = ("_arrivals", "_is_seen")
+
+    def __new__(cls, arrivals: Arrivals, text: str) -> "_Address":
+        made = super().__new__(cls, text)
+        made._arrivals, made._is_seen = arrivals, False
+        return made
+
+    _arrivals: Arrivals
+    _is_seen: bool
+
+    def __contains__(self, part: object) -> bool:
+        if not self._is_seen:
+            self._is_seen = True
+            self._arrivals.arrive()
+        return isinstance(part, str) and super().__contains__(part)
+
+
+class TestSideBySide:
+    """Requests that come before the slow hash of the first one is done; none of them depends on who is how fast."""
+
+    MANY = 64
+
+    def answers(
+        self, authenticator: Authenticator, password: str, clients: list[str], username: str = USERNAME
+    ) -> Counter[type[BaseException | None]]:
+        record = stored(quick_record())
+        with ThreadPoolExecutor(len(clients)) as threads:
+            tries = [threads.submit(authenticator.check, username, password, record, client=one) for one in clients]
+            return Counter(type(one.exception(PATIENCE_SECONDS)) for one in tries)
+
+    @pytest.mark.parametrize("addresses", [1, 12, MANY])
+    def test_the_right_password(self, addresses: int) -> None:
+        """The right password is never too much, however many requests have it, from one address or from many, and
+        costs one slow hash."""
+        arrivals = Arrivals(self.MANY)
+        authenticator = Authenticator(pbkdf2=arrivals.pbkdf2, clock=lambda: 0.0)
+        clients = [arrivals.address(f"192.0.2.{number % addresses}") for number in range(self.MANY)]
+        assert self.answers(authenticator, PASSWORD, clients) == {type(None): self.MANY}
+        assert arrivals.hashes == 1
+
+    def test_it_uses_nothing_up(self) -> None:
+        """Afterwards all tries are there: ten wrong ones are looked at."""
+        arrivals = Arrivals(self.MANY)
+        authenticator = Authenticator(pbkdf2=arrivals.pbkdf2, clock=lambda: 0.0)
+        self.answers(authenticator, PASSWORD, [arrivals.address(CLIENT) for _ in range(self.MANY)])
+        assert self.wrong_ones_looked_at(authenticator, CLIENT) == PAIR.burst
+
+    @pytest.mark.parametrize("addresses", [1, 12])
+    def test_one_wrong_password(self, addresses: int) -> None:
+        """The same wrong password at once is one try: all are refused alike, one look is paid, and one is used up of
+        the tries of each address and of the user."""
+        arrivals = Arrivals(self.MANY)
+        authenticator = Authenticator(pbkdf2=arrivals.pbkdf2, clock=lambda: 0.0)
+        clients = [arrivals.address(f"192.0.2.{number % addresses}") for number in range(self.MANY)]
+        assert self.answers(authenticator, "wrong", clients) == {Unauthorized: self.MANY}
+        assert arrivals.hashes == 1
+        assert [self.wrong_ones_looked_at(authenticator, f"192.0.2.{number}") for number in range(2)] == (
+            [PAIR.burst - 1, PAIR.burst - (1 if addresses > 1 else 0)]
+        )
+        rest = sum(self.wrong_ones_looked_at(authenticator, f"198.51.100.{number}") for number in range(10))
+        assert rest == USER.burst - 1 - (2 * PAIR.burst - min(addresses, 2))
+
+    def test_where_all_tries_are_used_up(self) -> None:
+        """Where an address has no try left, it learns nothing of the right password that comes from elsewhere."""
+        elsewhere = "198.51.100.7"
+        arrivals = Arrivals(0)
+        authenticator = Authenticator(pbkdf2=arrivals.pbkdf2, clock=lambda: 0.0)
+        assert self.wrong_ones_looked_at(authenticator, elsewhere) == PAIR.burst
+        arrivals.expect(2)
+        clients = [arrivals.address(CLIENT), arrivals.address(elsewhere)]
+        assert self.answers(authenticator, PASSWORD, clients) == {type(None): 1, TooManyRequests: 1}
+
+    def test_guesses_that_are_refused_let_nobody_in(self) -> None:
+        """Where the user's tries are used up, a guess from many addresses at once is looked at for none of them."""
+        authenticator = Authenticator(pbkdf2=Quick(), clock=lambda: 0.0)
+        spent = sum(self.wrong_ones_looked_at(authenticator, f"198.51.100.{number}") for number in range(4))
+        assert spent == USER.burst
+        clients = [f"192.0.2.{number}" for number in range(self.MANY)]
+        assert self.answers(authenticator, PASSWORD, clients) == {TooManyRequests: self.MANY}
+
+    def test_a_fault(self) -> None:
+        """A damaged record is everybody's fault who waited, and the next request looks again."""
+        authenticator = Authenticator(pbkdf2=Quick(), clock=lambda: 0.0)
+        damaged = stored(UserRecord(hash="damaged", upload=True))
+        for _ in range(2):
+            with pytest.raises(CorruptObject, match=KEY):
+                authenticator.check(USERNAME, PASSWORD, damaged, client=CLIENT)
+
+    def test_what_is_remembered_at_a_new_address(self) -> None:
+        """Credentials that were right elsewhere pass at a new address however many requests come at once."""
+        authenticator = Authenticator(pbkdf2=Quick(), clock=lambda: 0.0)
+        record = stored(quick_record())
+        authenticator.check(USERNAME, PASSWORD, record, client="198.51.100.7")
+        gate = Barrier(self.MANY, timeout=PATIENCE_SECONDS)
+
+        def come() -> User:
+            gate.wait()
+            return authenticator.check(USERNAME, PASSWORD, record, client=CLIENT)
+
+        with ThreadPoolExecutor(self.MANY) as threads:
+            tries = [threads.submit(come) for _ in range(self.MANY)]
+            assert {one.result(PATIENCE_SECONDS).username for one in tries} == {USERNAME}
+
+    def wrong_ones_looked_at(self, authenticator: Authenticator, client: str) -> int:
+        """Return how many of many different wrong passwords, one after another, are looked at."""
+        record, looked_at = stored(quick_record()), 0
+        for number in range(2 * PAIR.burst):
+            try:
+                authenticator.check(USERNAME, f"wrong {number} at {client}", record, client=client)
+            except Unauthorized:
+                looked_at += 1
+            except TooManyRequests:
+                pass
+        return looked_at
+
+
+class TestWithoutAPassword:
+    """pip and uv send a username alone, when the index's URL has only that, before they look for the password."""
+
+    @pytest.mark.parametrize("username", [USERNAME, "nobody", "__token__", ""])
+    def test_no_claim(self, username: str) -> None:
+        """A username alone is answered as no credentials are, known or not: nothing is looked up for it."""
+        with pytest.raises(Unauthorized) as refusal:
+            read_claim(basic(username, ""))
+        assert refusal.value.response() == Unauthorized().response()
+
+    @pytest.mark.parametrize("username", ["uploader", "nobody"])
+    def test_over_http(self, tmp_path: Path, username: str) -> None:
+        """It is no failed login: however often it comes, the right password passes, and wrong ones are looked at."""
+        with running_site(tmp_path) as site:
+            answers = [site.get("/simple/", user=(username, "")) for _ in range(3 * USER.burst)]
+            assert {(answer.status, answer.body) for answer in answers} == {(401, Unauthorized().response().body)}
+            assert site.get("/simple/", user=(username, "wrong")).status == 401
+            assert site.get("/simple/").status == 200
+
+    def test_a_token_alone(self, tmp_path: Path) -> None:
+        """A token in the username's place is a token; a damaged one is counted."""
+        with running_site(tmp_path) as site:
+            answers = [site.get("/simple/", user=("spypi_damaged", "")).status for _ in range(PAIR.burst + 1)]
+        assert answers == [401] * PAIR.burst + [429]
 
 
 class TestTokens:

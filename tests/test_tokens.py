@@ -182,7 +182,6 @@ class TestClaims:
             (TOKEN, "a password", TOKEN),
             ("__token__", TOKEN[1:], "__token__"),
             (TOKEN[:-1], "", "__token__"),
-            ("", "", ""),
         ],
     )
     def test_a_password(self, username: str, password: str, claimed: str) -> None:
