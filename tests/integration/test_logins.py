@@ -41,9 +41,9 @@ class Fresh:
     @contextmanager
     def start(self) -> Iterator[Server]:
         options = ["--workers", "3"]
-        place, logs = self._place, self._logs
-        environ = {"LOGGING_FORMAT": "json"}  # which logs each request
-        with serving(place, logs, upstream=self._upstream.url, user=self._user, options=options, **environ) as server:
+        place, logs, url = self._place, self._logs, self._upstream.url
+        # json: that logs each request
+        with serving(place, logs, upstream=url, user=self._user, options=options, LOGGING_FORMAT="json") as server:
             self._user = server.user
             yield server
 
