@@ -23,22 +23,15 @@ from benchmarks.pages import make_page
 from benchmarks.report import ROOT, progress
 from indexer.events import Change, FileAdded, UpstreamRefreshed, decode_event, encode_event, timestamp
 from indexer.folder import FolderStore
+from indexer.keys import SNAPSHOT_KEY, log_key, user_key
 from indexer.listing import parse_listing
-from indexer.log import ORIGIN, Head, head_of, log_key
+from indexer.log import ORIGIN, Head, head_of
 from indexer.master import encode_names, names_digest, put_master
 from indexer.names import Filename, ProjectName
 from indexer.project import fold
 from indexer.rebuild import get_project, load_snapshot, rebuild
 from indexer.simple import Renderer, compress
-from indexer.snapshot import (
-    SNAPSHOT_KEY,
-    NameFilter,
-    ProjectTable,
-    Snapshot,
-    UpstreamNames,
-    decode_snapshot,
-    encode_snapshot,
-)
+from indexer.snapshot import NameFilter, ProjectTable, Snapshot, UpstreamNames, decode_snapshot, encode_snapshot
 from indexer.sources import encode_sources
 from indexer.store import ObjectStore
 from indexer.value import replace
@@ -46,7 +39,7 @@ from pypi_lambda.auth import hash_password
 from pypi_lambda.clock import utc_now
 from pypi_lambda.index import page_of
 from pypi_lambda.kept_pages import Check, KeptPage, KeptPages, Listed, Revision, digest_of
-from pypi_lambda.records import UserRecord, encode_user, user_key
+from pypi_lambda.records import UserRecord, encode_user
 from tests.builders import MEMORY
 
 CACHE = ROOT / ".bench-cache"

@@ -58,10 +58,11 @@ def _serve(body: bytes, content_type: str) -> Mapping[str, Any]:
 def fill_snapshot(folder: Path, names: int, projects: int) -> Mapping[str, Any]:
     """Store the snapshot of an index with so many upstream names and private projects, and the pages of a few."""
     from benchmarks.data import upstream_names
+    from indexer.keys import SNAPSHOT_KEY
     from indexer.log import Head
     from indexer.master import encode_names, names_digest, put_master
     from indexer.simple import Renderer, compress
-    from indexer.snapshot import SNAPSHOT_KEY, NameFilter, ProjectTable, Snapshot, UpstreamNames, encode_snapshot
+    from indexer.snapshot import NameFilter, ProjectTable, Snapshot, UpstreamNames, encode_snapshot
 
     store, renderer = _open(folder), Renderer()
     listed = upstream_names(names)
@@ -90,8 +91,7 @@ def fill_log(folder: Path, projects: int, files: int) -> Mapping[str, Any]:
     from hashlib import sha256
 
     from indexer.events import encode_event
-    from indexer.log import log_key
-    from indexer.names import file_key
+    from indexer.keys import file_key, log_key
 
     prev = ""
     (folder / "log").mkdir(parents=True)
@@ -124,8 +124,8 @@ def rebuild_from_zero(folder: Path) -> Mapping[str, Any]:
 
 def rebuild_after_uploads(folder: Path) -> Mapping[str, Any]:
     """Rebuild after one upload to each of a few projects in turn."""
+    from indexer.keys import LISTS
     from indexer.log import Log, head_of
-    from indexer.master import MASTER_PREFIX
     from indexer.rebuild import load_snapshot, rebuild
     from indexer.simple import Renderer
     from tests.adversary import Adversary
@@ -139,15 +139,15 @@ def rebuild_after_uploads(folder: Path) -> Mapping[str, Any]:
         event = Log(store).append(head, change, by="benchmark", at=STAMP, id=f"{number:x}")
         head = head_of(event)
         taken.append(measured(lambda: rebuild(recorder, Renderer())))
-    lists = sum(call.key.startswith(MASTER_PREFIX) for call in recorder.calls)
+    lists = sum(call.key.startswith(LISTS) for call in recorder.calls)
     return {**_middle(taken), "names_lists_read": lists}
 
 
 def load(folder: Path) -> Mapping[str, Any]:
     """Load the snapshot."""
+    from indexer.keys import SNAPSHOT_KEY
     from indexer.rebuild import load_snapshot
     from indexer.simple import Renderer
-    from indexer.snapshot import SNAPSHOT_KEY
 
     store = _open(folder)
     taken = [measured(lambda: load_snapshot(store, Renderer())) for _ in range(REPEATS)]

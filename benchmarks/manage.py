@@ -23,8 +23,8 @@ from benchmarks.index_steps import measured
 from benchmarks.report import Table, progress, write_results
 from indexer.events import FileAdded, encode_event
 from indexer.folder import FolderStore
-from indexer.log import log_key
-from indexer.names import Filename, ProjectName, file_key
+from indexer.keys import file_key, log_key
+from indexer.names import Filename, ProjectName
 from indexer.rebuild import rebuild
 from indexer.simple import Renderer
 from indexer.store import ObjectStore, Stat

@@ -66,8 +66,9 @@ def _main() -> None:
     for step, names in _IMPORTS.items():
         timed(step, lambda names=names: [import_module(name) for name in names])  # type: ignore[misc]
 
+    from indexer.keys import SNAPSHOT_KEY
     from indexer.open import open_store
-    from indexer.snapshot import SNAPSHOT_KEY, decode_snapshot
+    from indexer.snapshot import decode_snapshot
     from pypi_lambda.certificates import name_bundle
 
     name_bundle(os.environ)

@@ -42,8 +42,9 @@ from deploy.target import Target
 from deploy.wheels import fetch_wheels
 from indexer import frame, snapshot
 from indexer.folder import FolderStore
+from indexer.keys import SNAPSHOT_KEY
 from indexer.s3 import S3Store
-from indexer.snapshot import SNAPSHOT_KEY, NameFilter, decode_snapshot, encode_snapshot
+from indexer.snapshot import NameFilter, decode_snapshot, encode_snapshot
 from indexer.value import replace as replaced
 from tests.lambda_environment import Function
 from tests.servers import BUCKET, running_seaweedfs

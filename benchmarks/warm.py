@@ -28,6 +28,7 @@ from benchmarks.pages import ProjectPage, make_page
 from benchmarks.report import Table, draw_bars, progress, write_results
 from benchmarks.stats import summarize
 from indexer.folder import FolderStore
+from indexer.keys import cache_key, user_key
 from indexer.names import Filename, ProjectName
 from indexer.rebuild import rebuild
 from indexer.reindex import reindex
@@ -36,8 +37,7 @@ from indexer.store import ObjectStore
 from pypi_lambda.auth import hash_password
 from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.gateways import find_front_door, read_request, write_response
-from pypi_lambda.mirror import cache_key
-from pypi_lambda.records import UserRecord, encode_user, user_key
+from pypi_lambda.records import UserRecord, encode_user
 from pypi_lambda.service import Service, make_service, make_upstream, renderer_of
 from pypi_lambda.settings import Settings
 from tests.distributions import make_wheel

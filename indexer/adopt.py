@@ -14,8 +14,9 @@ from indexer.distribution import Distribution, check_distribution
 from indexer.errors import AlreadyExists, InvalidValue, Missing
 from indexer.events import Event, FileAdded, ProjectChange, find_publication, timestamp
 from indexer.identity import find_same, is_withdrawn
+from indexer.keys import BESIDE_SUFFIXES, METADATA, PROJECTS, file_key
 from indexer.log import Log
-from indexer.names import Filename, ProjectName, check_filename, file_key, is_normalized
+from indexer.names import Filename, ProjectName, check_filename, is_normalized
 from indexer.project import CLOSED_STATUSES, Project, fold
 from indexer.reader import open_object
 from indexer.snapshot import Snapshot
@@ -23,9 +24,7 @@ from indexer.store import ObjectStore, Stat
 from indexer.survey import Folder, survey
 from indexer.value import value
 
-PROJECTS_PREFIX = "projects/"
 # What lies beside files: ours, and what serverless-pypi 0.0.6 left there.
-BESIDE_SUFFIXES = (".metadata", ".asc", "/index.json")
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +134,7 @@ def stored_sha256(store: ObjectStore, key: str) -> str:
 
 
 def _parse_key(key: str) -> tuple[ProjectName, Filename]:
-    name, slash, filename = key.removeprefix(PROJECTS_PREFIX).partition("/")
+    name, slash, filename = key.removeprefix(PROJECTS).partition("/")
     if not slash or not is_normalized(name):
         raise InvalidValue("key", key, "a file lies at projects/{normalised name}/{file name}")
     return ProjectName(name), check_filename(filename)
@@ -145,7 +144,7 @@ def put_metadata(store: ObjectStore, project: ProjectName, filename: Filename, f
     """Store a checked file's `.metadata`, if it is of the kind that has one, and return its sha256."""
     if found.metadata is None:
         return None
-    key = file_key(project, filename) + ".metadata"
+    key = file_key(project, filename) + METADATA
     try:
         store.put_new(key, found.metadata, immutable=True)
     except AlreadyExists:

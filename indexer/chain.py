@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from indexer.errors import CorruptObject, TooLarge
 from indexer.events import Event, decode_event
 from indexer.findings import Findings
-from indexer.log import MAX_EVENT_BYTES, ORIGIN, READ_AT_ONCE, Head, find_seq, head_of, log_key
+from indexer.keys import LOG, find_seq, log_key
+from indexer.log import MAX_EVENT_BYTES, ORIGIN, READ_AT_ONCE, Head, head_of
 from indexer.store import ObjectStore, Stored
 
 
@@ -20,7 +21,7 @@ def find_end(store: ObjectStore, known: int = 0) -> int:
     Args:
         known: one that is there.
     """
-    return max((find_seq(stat.key) or 0 for stat in store.list("log/", after=log_key(known))), default=known) or known
+    return max((find_seq(stat.key) or 0 for stat in store.list(LOG, after=log_key(known))), default=known) or known
 
 
 def walk(store: ObjectStore, last: int, findings: Findings) -> Iterator[Event]:

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from indexer.errors import AlreadyExists
+from indexer.keys import CLAIM_KEY
 from indexer.rebuild import Rebuilt, load_snapshot, rebuild
 from indexer.simple import Renderer
 from indexer.store import ObjectStore
 
-CLAIM_KEY = "rebuilding/claim"
 GATHER_SECONDS = 2.0  # for more of a burst; a tail this young costs requests next to nothing
 # The owner holds it for the two seconds above. Lambda tries an event again after a minute: then the claim of one that
 # died is old enough.

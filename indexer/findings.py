@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from enum import Enum
 
+from indexer.keys import LOG
 from indexer.value import value
 
 
@@ -67,7 +68,7 @@ class Findings:
     def add(self, key: str, problem: str, severity: Severity, remedy: Remedy) -> None:
         """Take one."""
         self._counts[severity] += 1
-        self.log_is_damaged = self.log_is_damaged or (severity is Severity.TRUTH and key.startswith("log/"))
+        self.log_is_damaged = self.log_is_damaged or (severity is Severity.TRUTH and key.startswith(LOG))
         self.to_rebuild = self.to_rebuild or remedy is Remedy.REBUILD
         self.lists_are_whole = self.lists_are_whole and remedy is not Remedy.REINDEX
         self.to_list = self.to_list or remedy is Remedy.WAIT

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from indexer.errors import AlreadyExists, CorruptObject, StoreUnavailable, TooLarge
 from indexer.events import Change, Event, decode_event, encode_event
+from indexer.keys import LOG, find_seq, log_key
 from indexer.store import ObjectStore, Stored
 from indexer.value import value
 
@@ -26,11 +27,6 @@ class Head:
 
 
 ORIGIN = Head(seq=0, digest="")
-
-
-def log_key(seq: int) -> str:
-    """Return the key of the event with this number."""
-    return f"log/{seq:020}.json"
 
 
 class Log:
@@ -90,7 +86,7 @@ class Log:
         # A listing only tells how far the log goes. One that is read while others append may lack an event and have the
         # one after it, which was written because the first was there.
         last = head.seq
-        for stat in self._store.list("log/", after=log_key(head.seq)):
+        for stat in self._store.list(LOG, after=log_key(head.seq)):
             last = find_seq(stat.key) or last
             if last - head.seq >= READ_AT_ONCE:
                 for event in self._read_up_to(last, head):
@@ -151,12 +147,6 @@ class Log:
             except AlreadyExists:
                 continue
             return event
-
-
-def find_seq(key: str) -> int | None:
-    """Return the number of the event that belongs under this key, or None when it is no event's."""
-    digits = key.removeprefix("log/").removesuffix(".json")
-    return int(digits) if digits.isdecimal() and log_key(int(digits)) == key else None
 
 
 def head_of(event: Event) -> Head:

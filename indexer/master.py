@@ -9,24 +9,14 @@ from hashlib import sha256
 
 from indexer.errors import CorruptObject, Missing
 from indexer.frame import BadFrame, pack, unpack
+from indexer.keys import filter_key, names_key
 from indexer.names import ProjectName
 from indexer.snapshot import NameFilter, UpstreamNames
 from indexer.store import ObjectStore
 
-MASTER_PREFIX = "upstream/lists/"
 MAX_NAMES_BYTES = 268_435_456  # 256 MiB unpacked: 927,000 names are 13
 
 logger = logging.getLogger(__name__)
-
-
-def names_key(names_sha256: str) -> str:
-    """Return the key of the list of names with this digest."""
-    return f"{MASTER_PREFIX}{names_sha256}.names.zst"
-
-
-def filter_key(names_sha256: str) -> str:
-    """Return the key of the filter made of that list."""
-    return f"{MASTER_PREFIX}{names_sha256}.filter.zst"
 
 
 def encode_names(names: Iterable[ProjectName]) -> bytes:

@@ -69,8 +69,3 @@ def check_filename(raw: str, *, field: str = "filename") -> Filename:
             "and without '..'",
         )
     return Filename(raw)
-
-
-def file_key(project: ProjectName, filename: Filename) -> str:
-    """Return the store key of a private file."""
-    return f"projects/{project}/{filename}"

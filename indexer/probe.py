@@ -1,6 +1,7 @@
 """Ask a store whether it honours the conditions that correctness rests on, and refuse one that does not."""
 
 from indexer.errors import AlreadyExists, Changed, StoreUnavailable, UnsafeStore
+from indexer.keys import probe_key
 from indexer.store import ObjectStore
 
 WRONG_ETAG = '"00000000000000000000000000000000"'  # what no object has: an MD5 of zeros, in the quotes of RFC 9110
@@ -17,7 +18,7 @@ def check_store(store: ObjectStore, nonce: str) -> None:
     Raises:
         UnsafeStore: it does not; the sentence says what to do.
     """
-    key = f"probe/{nonce}"
+    key = probe_key(nonce)
     try:
         _check_conditions(store, key)
         _check_missing(store, f"{key}-missing")

@@ -10,19 +10,13 @@ from itertools import islice
 
 from indexer.errors import AlreadyExists, Changed, CorruptObject, Missing, UnknownVersion
 from indexer.events import Event, ProjectChange
+from indexer.keys import SNAPSHOT_KEY, page_key
 from indexer.log import Log
 from indexer.master import get_filter
 from indexer.names import ProjectName
 from indexer.project import Project, empty_project, fold
-from indexer.simple import Renderer, compress, decode_page, decompress, page_key
-from indexer.snapshot import (
-    SNAPSHOT_KEY,
-    Snapshot,
-    advance,
-    decode_snapshot,
-    empty_snapshot,
-    encode_snapshot,
-)
+from indexer.simple import Renderer, compress, decode_page, decompress
+from indexer.snapshot import Snapshot, advance, decode_snapshot, empty_snapshot, encode_snapshot
 from indexer.store import ObjectStore
 from indexer.value import replace, value
 

@@ -9,22 +9,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from indexer.adopt import BESIDE_SUFFIXES, is_publishable
-from indexer.inventory import (
+from indexer.adopt import is_publishable
+from indexer.inventory import NOTHING, Amount
+from indexer.keys import (
+    BESIDE_SUFFIXES,
     CACHE,
+    CHECK_SUFFIX,
     INCOMING,
     INDEX,
     LISTS,
+    METADATA,
     MIRRORED_PAGES,
-    NOTHING,
     PAGES,
     PART_SUFFIX,
     TRANSIENT,
     USES,
-    Amount,
+    file_key,
     project_of,
+    use_key,
 )
-from indexer.names import ProjectName, file_key
+from indexer.names import ProjectName
 from indexer.project import File
 from indexer.snapshot import Snapshot
 from indexer.store import ObjectStore, Stat
@@ -42,7 +46,6 @@ KEEP_ORPHANS = timedelta(days=30)
 # just now may look a day old. And a removed file is restored up to its last day by a clock that may be slow.
 MARGIN = timedelta(days=1)
 DELETED_AT_ONCE = 64  # side by side
-METADATA = ".metadata"
 
 SUPERSEDED, LEFT_BEHIND, REMOVED, ORPHANED = "superseded", "transient", "removed", "orphans"
 MIRRORED_FILES, UNUSED_PAGES = "mirroredFiles", "mirroredPages"
@@ -73,11 +76,6 @@ def is_kept(removed_at: str, removed_days: int, now: datetime) -> bool:
         removed_days: for how long they are; 0 for ever.
     """
     return not removed_days or now < datetime.fromisoformat(removed_at) + timedelta(days=removed_days)
-
-
-def use_key(cache_key: str) -> str:
-    """Return the key whose last change tells when a mirrored file was last used."""
-    return USES + cache_key.removeprefix(CACHE)
 
 
 class Sweep:
@@ -189,7 +187,7 @@ def _sweep_mirrored_pages(store: ObjectStore, sweep: Sweep, last_day: datetime |
         stats = list(group)
         newest = max(stat.modified for stat in stats)
         # The check is renewed whenever somebody asks for the page and it is not fresh any more.
-        checks = [stat for stat in stats if stat.key.endswith(".check")]
+        checks = [stat for stat in stats if stat.key.endswith(CHECK_SUFFIX)]
         if not checks and newest < now - KEEP_TRANSIENT:
             sweep.take(SUPERSEDED, stats)
         elif last_day is not None and newest < last_day:

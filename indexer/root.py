@@ -11,13 +11,13 @@ from typing import Protocol
 
 from indexer.errors import AlreadyExists, CorruptObject, Missing
 from indexer.html import render_root_html, render_root_json
+from indexer.keys import listing_key
 from indexer.master import get_names
 from indexer.names import ProjectName
 from indexer.simple import RENDERER_VERSION
 from indexer.snapshot import Snapshot
 from indexer.store import ObjectStore
 
-INDEX_PREFIX = "index/"
 GZIP_LEVEL = 4  # 6 takes half as long again for 5 % less
 
 RENDERERS: dict[str, Callable[[Iterable[str]], Iterator[bytes]]] = {
@@ -42,7 +42,7 @@ class Selection(Protocol):
 def root_key(snapshot: Snapshot, extension: str, selection: Selection | None = None) -> str:
     """Return the key of the root listing that shows the snapshot's set of names."""
     tag = f"-{selection.names_tag}" if selection is not None and selection.names_tag else ""
-    return f"{INDEX_PREFIX}{snapshot.index_seq:020}-{RENDERER_VERSION}{tag}.{extension}.gz"
+    return listing_key(snapshot.index_seq, f"{RENDERER_VERSION}{tag}", extension)
 
 
 def put_root(store: ObjectStore, snapshot: Snapshot, extension: str, selection: Selection | None = None) -> str:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import obstore
 
 from indexer.errors import AlreadyExists, Changed, IndexerError, Missing, StoreUnavailable, TooLarge
+from indexer.keys import STAGING
 from indexer.s3_client import Clients, head, translated
-from indexer.s3_staging import ATTEMPT, STAGING, TRIES, Staging
+from indexer.s3_staging import ATTEMPT, TRIES, Staging
 from indexer.store import (
     BINARY,
     CACHE_FOREVER,

@@ -20,7 +20,6 @@ from indexer.s3_client import Clients, head, translated
 if TYPE_CHECKING:
     from obstore.store import S3Store as Client
 
-STAGING = "staging/"  # below the store's prefix; an object a day old in it was left by a killed process
 TRIES = 3  # "409 ConditionalRequestConflict: retry the upload"; each is preceded by a look, so they do not race
 ATTEMPT = "attempt"  # user metadata (x-amz-meta-attempt): tells our own write from another's of the very same bytes
 

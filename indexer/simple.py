@@ -12,6 +12,7 @@ from typing import Any
 
 from indexer.errors import CorruptObject, InvalidValue
 from indexer.json_bytes import decode_json, encode_json
+from indexer.keys import page_key
 from indexer.names import ProjectName, check_filename, is_normalized
 from indexer.project import ACTIVE, WITHHELD_STATUS, File, FileTurn, Project, StatusTurn
 from indexer.value import value
@@ -100,11 +101,6 @@ class Renderer:
             wire["core-metadata"] = hashes
             wire["dist-info-metadata"] = hashes if self.hash_dist_info_metadata else True
         return wire  # type: ignore[return-value]  # likewise
-
-
-def page_key(name: ProjectName, seq: int, tag: str, extension: str) -> str:
-    """Return the key of a project's page after event `seq`, as a renderer with this tag wrote it."""
-    return f"pages/{name}/{seq:020}-{tag}.{extension}.gz"
 
 
 def decode_page(key: str, content: bytes) -> Project:

@@ -19,7 +19,6 @@ from indexer.names import ProjectName
 from indexer.patterns import matches_any
 from indexer.value import field, replace, value
 
-SNAPSHOT_KEY = "snapshot.msgpack.zst"
 SNAPSHOT_VERSION = 1
 MAX_SNAPSHOT_BYTES = 134_217_728  # 128 MiB unpacked: ten million upstream names and a million private projects are 40
 MAX_SPLICED = 10_000  # changed projects put into the lines one by one: 8 µs each of 100,000 lines, written anew 85 ms

@@ -10,6 +10,7 @@ import msgpack
 
 from indexer.errors import CorruptObject
 from indexer.frame import pack, unpack
+from indexer.keys import METADATA
 from indexer.names import Filename
 from indexer.value import value
 from indexer.wire import Hashes
@@ -46,7 +47,7 @@ class Source:
     def metadata_url(self) -> str:
         """Where its `.metadata` is: beside the file, whatever its address ends in."""
         path, mark, query = self.url.partition("?")
-        return f"{path}.metadata{mark}{query}"
+        return f"{path}{METADATA}{mark}{query}"
 
     @property
     def metadata_sha256(self) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import groupby, islice
 
-from indexer.inventory import PROJECTS, project_of
+from indexer.keys import PROJECTS, project_of
 from indexer.names import ProjectName, is_normalized
 from indexer.project import Project, empty_project
 from indexer.rebuild import get_project

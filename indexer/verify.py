@@ -17,12 +17,24 @@ from indexer.chain import find_end, walk
 from indexer.errors import CorruptObject
 from indexer.events import KINDS, Event, ProjectChange
 from indexer.findings import Findings, Remedy, Severity
-from indexer.inventory import CACHE, LOG, MIRRORED_PAGES, PAGES, PROJECTS, UNKNOWN, list_by_area, project_of
-from indexer.log import Head, find_seq, head_of, log_key
+from indexer.inventory import list_by_area
+from indexer.keys import (
+    CACHE,
+    LOG,
+    MIRRORED_PAGES,
+    PAGES,
+    PROJECTS,
+    SNAPSHOT_KEY,
+    UNKNOWN,
+    find_seq,
+    log_key,
+    project_of,
+)
+from indexer.log import Head, head_of
 from indexer.names import ProjectName, is_normalized
 from indexer.root import Selection
 from indexer.simple import Renderer
-from indexer.snapshot import SNAPSHOT_KEY, Snapshot, advance, decode_snapshot, empty_snapshot
+from indexer.snapshot import Snapshot, advance, decode_snapshot, empty_snapshot
 from indexer.spool import Spool, place
 from indexer.store import ObjectStore, Stat, Stored
 from indexer.value import value, values_of

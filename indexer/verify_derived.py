@@ -6,9 +6,10 @@ from hashlib import sha256
 from indexer.errors import CorruptObject, Missing
 from indexer.findings import Findings, Remedy, Severity
 from indexer.frame import BadFrame, unpack
-from indexer.master import MAX_NAMES_BYTES, filter_key, get_names, names_key
+from indexer.keys import SNAPSHOT_KEY, filter_key, names_key
+from indexer.master import MAX_NAMES_BYTES, get_names
 from indexer.root import RENDERERS, Selection, render_root, root_key
-from indexer.snapshot import MAX_SNAPSHOT_BYTES, SNAPSHOT_KEY, NameFilter, Snapshot, encode_snapshot
+from indexer.snapshot import MAX_SNAPSHOT_BYTES, NameFilter, Snapshot, encode_snapshot
 from indexer.store import ObjectStore, Stored
 from indexer.value import replace
 

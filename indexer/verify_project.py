@@ -10,8 +10,8 @@ from indexer.adopt import stored_sha256
 from indexer.errors import CorruptObject, Missing
 from indexer.events import Event
 from indexer.findings import Findings
-from indexer.inventory import PAGES, PROJECTS
-from indexer.names import ProjectName, file_key
+from indexer.keys import LEFT_SUFFIXES, METADATA, PAGES, PROJECTS, file_key
+from indexer.names import ProjectName
 from indexer.project import File, Project, empty_project, fold
 from indexer.retention import is_kept
 from indexer.simple import Renderer, compress, decompress
@@ -111,7 +111,7 @@ class ProjectCheck:
             key = file_key(project.name, file.filename)
             self._check_object(key, objects, file, size=file.size)
             if file.metadata_sha256 is not None:
-                self._check_object(f"{key}.metadata", objects, file, size=None)
+                self._check_object(key + METADATA, objects, file, size=None)
 
     def _check_object(self, key: str, objects: Mapping[str, Held], file: File, *, size: int | None) -> None:
         held = objects.get(key)
@@ -155,7 +155,7 @@ class ProjectCheck:
                 continue
             if key.startswith(PAGES) and not project.files:
                 self._findings.unneeded(key, "the page is of a project that has no files")
-            elif key.endswith((".asc", "/index.json")) and key.startswith(PROJECTS):
+            elif key.endswith(LEFT_SUFFIXES) and key.startswith(PROJECTS):
                 self._findings.unneeded(key, "serverless-pypi 0.0.6 left it; this version has no use for it")
             elif key.startswith(PROJECTS):
                 self._findings.unneeded(key, "no event names it; a reindex publishes it, or says why not")
@@ -188,5 +188,5 @@ def _digests(project: Project) -> Mapping[str, str]:
         key = file_key(project.name, file.filename)
         digests[key] = file.sha256
         if file.metadata_sha256 is not None:
-            digests[f"{key}.metadata"] = file.metadata_sha256
+            digests[key + METADATA] = file.metadata_sha256
     return digests

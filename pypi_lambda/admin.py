@@ -5,21 +5,13 @@ from datetime import datetime
 
 from indexer.errors import AlreadyExists, Changed, CorruptObject, InvalidValue
 from indexer.events import UserPut, UserRemoved, timestamp
-from indexer.inventory import USERS
+from indexer.keys import USERS, user_key
 from indexer.log import ORIGIN, Head, Log
 from indexer.store import ObjectStore, Stored
 from indexer.value import value
 from pypi_lambda.auth import Authenticator, hash_password
 from pypi_lambda.http import Unauthorized
-from pypi_lambda.records import (
-    MAX_RECORD_BYTES,
-    TOKEN_PREFIX,
-    TOKEN_USERNAME,
-    UserRecord,
-    decode_user,
-    encode_user,
-    user_key,
-)
+from pypi_lambda.records import MAX_RECORD_BYTES, TOKEN_PREFIX, TOKEN_USERNAME, UserRecord, decode_user, encode_user
 
 MAX_USERNAME_LENGTH = 128
 MAX_PASSWORD_LENGTH = 1_024  # a Basic header passes API Gateway's limit of 10,240 bytes, whatever it is encoded as

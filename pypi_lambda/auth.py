@@ -21,10 +21,11 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from indexer.errors import CorruptObject
+from indexer.keys import user_key
 from indexer.store import Stored
 from indexer.value import field, value
 from pypi_lambda.http import Unauthorized, parse_basic
-from pypi_lambda.records import TOKEN_PREFIX, TOKEN_USERNAME, User, decode_user, user_key
+from pypi_lambda.records import TOKEN_PREFIX, TOKEN_USERNAME, User, decode_user
 
 if TYPE_CHECKING:
     from pypi_lambda.logins import Logins, Rights

@@ -9,13 +9,13 @@ from hashlib import blake2b
 
 from indexer.errors import StoreUnavailable
 from indexer.json_bytes import decode_json, encode_json
+from indexer.keys import listing_copy_key, page_copy_key
 from indexer.names import ProjectName
 from indexer.simple import decompress
 from indexer.store import ObjectStore
 from pypi_lambda.http import Format, Request, Response
 from pypi_lambda.index import Page
 
-COPIES_PREFIX = "copies/"
 # The two of HTML differ in the Content-Type that is stored with a copy, and in nothing else.
 _EXTENSIONS = {Format.JSON: "json", Format.HTML: "v1.html", Format.LEGACY_HTML: "html"}
 SIGNED_SECONDS = 300  # the client follows at once
@@ -39,7 +39,7 @@ class Copies:
         for file in page["files"]:
             file["url"] = f"{request.root_url}/simple/{name}/{file['url']}"
         content = render_project_html(page) if page_format.is_html else encode_json(page)
-        key = f"{COPIES_PREFIX}{name}/{blake2b(content, digest_size=16).hexdigest()}.{_EXTENSIONS[page_format]}"
+        key = page_copy_key(name, blake2b(content, digest_size=16).hexdigest(), _EXTENSIONS[page_format])
         if self._store.stat(key) is None:
             self._store.put(key, content, content_type=page_format.content_type)
         return self._redirect(key)
@@ -53,7 +53,7 @@ class Copies:
         """
         base = f"{request.root_url}/simple/"
         address = blake2b(base.encode(), digest_size=8).hexdigest()
-        key = f"{COPIES_PREFIX}{name}-{address}.{_EXTENSIONS[page_format]}"
+        key = listing_copy_key(name, address, _EXTENSIONS[page_format])
         if self._store.stat(key) is None:
             self._store.write(
                 key, _with_base(chunks, base) if page_format.is_html else chunks, content_type=page_format.content_type

@@ -11,7 +11,7 @@ from datetime import timedelta
 from indexer.digests import digest_of, verified
 from indexer.distribution import check_distribution
 from indexer.errors import DigestMismatch, InvalidValue, Missing
-from indexer.inventory import INCOMING, PART_SUFFIX
+from indexer.keys import INCOMING, PART_SUFFIX, REJECTED_SUFFIX
 from indexer.names import check_filename
 from indexer.reader import open_object
 from indexer.store import ObjectStore, Stat, is_key
@@ -19,7 +19,6 @@ from indexer.witness import Witness
 from pypi_lambda.http import RequestError
 from pypi_lambda.upload import Candidate, Publisher
 
-REJECTED_SUFFIX = ".rejected.txt"
 # S3 tells whole seconds, and a folder's lowest millisecond is random: of two that close, a second look tells which came
 # later, and its refusal is newer.
 LEAST_GAP = timedelta(seconds=1)

@@ -10,17 +10,26 @@ from indexer.digests import verified
 from indexer.errors import CorruptObject, DigestMismatch, Missing
 from indexer.events import Event, TokenCreated, TokenRevoked, UserPut, UserRemoved
 from indexer.findings import Findings, Remedy, Severity
-from indexer.inventory import CACHE, MIRRORED_PAGES, TOKENS, USERS
-from indexer.names import Filename
+from indexer.keys import (
+    CACHE,
+    METADATA,
+    MIRRORED_PAGES,
+    TOKENS,
+    USERS,
+    mirrored_check_key,
+    mirrored_page_key,
+    mirrored_sources_key,
+    user_key,
+)
+from indexer.names import Filename, ProjectName
 from indexer.sources import Source, decode_sources
 from indexer.store import ObjectStore, Stat, Stored
 from indexer.verify_project import Group
 from pypi_lambda.kept_pages import decode_check, digest_of
-from pypi_lambda.records import UserRecord, decode_user, user_key
+from pypi_lambda.records import UserRecord, decode_user
 from pypi_lambda.tokens import ID_LENGTH, decode_token
 
 READ_AT_ONCE = 32  # records, side by side
-METADATA = ".metadata"
 
 Record = TypeVar("Record")
 
@@ -123,9 +132,9 @@ class MirrorExaminer:
     def examine(self, group: Group, *, deep: bool) -> None:
         """Compare a project's pages with their check, and its files with what the upstream announced."""
         sources: Mapping[Filename, Source] = {}
-        base = f"{MIRRORED_PAGES}{group.name}."
-        if f"{base}check" in group.objects:
-            sources = self._check_page(base) or {}
+        name = ProjectName(group.name)
+        if mirrored_check_key(name) in group.objects:
+            sources = self._check_page(name) or {}
         else:
             for key in group.objects:
                 if key.startswith(MIRRORED_PAGES):
@@ -138,19 +147,19 @@ class MirrorExaminer:
     def finish(self) -> None:
         """All was looked at."""
 
-    def _check_page(self, base: str) -> Mapping[Filename, Source] | None:
+    def _check_page(self, name: ProjectName) -> Mapping[Filename, Source] | None:
         faults: list[tuple[str, str]] = []
         for _ in range(2):  # another process may write them between one reading and the next
             faults.clear()
-            sources = self._read_page(base, faults)
+            sources = self._read_page(name, faults)
             if not faults:
                 return sources
         for key, problem in faults:
             self._findings.add(key, problem, Severity.DERIVED, Remedy.FETCH)
         return None
 
-    def _read_page(self, base: str, faults: list[tuple[str, str]]) -> Mapping[Filename, Source]:
-        keys = [f"{base}{extension}" for extension in ("check", "json.gz", "sources")]
+    def _read_page(self, name: ProjectName, faults: list[tuple[str, str]]) -> Mapping[Filename, Source]:
+        keys = (mirrored_check_key(name), mirrored_page_key(name), mirrored_sources_key(name))
         stored_check, page, stored_sources = self._store.gather(*(_finder(self._store, key) for key in keys))
         if stored_check is None:  # taken out of use meanwhile
             return {}

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import CorruptObject
-from indexer.names import Filename, ProjectName, file_key
+from indexer.keys import METADATA, cache_key, file_key
+from indexer.names import Filename, ProjectName
 from indexer.project import WITHHELD_STATUS
 from indexer.store import ObjectStore
 from indexer.value import value
 from pypi_lambda.delivery import IMMUTABLE, Delivery
 from pypi_lambda.http import NO_SNIFFING, PLAIN_TEXT, Forbidden, NotFound, Request, Response
 from pypi_lambda.index import CLOSED_STANDINGS, Index, Page, ReadAhead, Standing, View
-from pypi_lambda.mirror import METADATA, Mirror, cache_key
+from pypi_lambda.mirror import Mirror
 from pypi_lambda.page_delivery import exceeds_limit
 
 if TYPE_CHECKING:

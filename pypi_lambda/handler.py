@@ -99,7 +99,7 @@ class Function:
         return write_response(door, response)
 
     def _take(self, created: tuple[str, ...]) -> object:
-        from indexer.inventory import INCOMING
+        from indexer.keys import INCOMING
         from pypi_lambda.dropbox import take
 
         publisher = self._service.make_publisher()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from indexer.errors import CorruptObject, Missing
 from indexer.events import Event
+from indexer.keys import PAGES
 from indexer.log import ORIGIN, Log, head_of
 from indexer.names import ProjectName
 from indexer.project import Project, empty_project, fold
@@ -293,7 +294,7 @@ class Index:
         """
         seq = view.current.projects.find(name)
         if seq is None:
-            raise Missing(f"pages/{name}/")
+            raise Missing(f"{PAGES}{name}/")
         page = self._pages.find((name, seq, extension))
         if page is None:
             page = self._stored_page(view, name, extension, ahead) or self._rendered_page(view, name, extension)
@@ -328,7 +329,7 @@ class Index:
         """
         seq = view.current.projects.find(name)
         if seq is None:
-            raise Missing(f"pages/{name}/")
+            raise Missing(f"{PAGES}{name}/")
         project = self._projects.find((name, seq))
         if project is None:
             project = self._read_project(view, name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from indexer.errors import AlreadyExists, Changed, CorruptObject, StoreUnavailable
 from indexer.json_bytes import decode_json, encode_json
+from indexer.keys import mirrored_check_key, mirrored_page_key, mirrored_sources_key
 from indexer.names import Filename, ProjectName
 from indexer.simple import decompress
 from indexer.store import ObjectStore, Stored
@@ -109,7 +110,7 @@ class KeptPages:
 
     def keys(self, name: ProjectName) -> tuple[str, str]:
         """Return the keys of a project's page and of its check."""
-        return _key(name, "json.gz"), _key(name, "check")
+        return mirrored_page_key(name), mirrored_check_key(name)
 
     def find(self, name: ProjectName, read: Mapping[str, Stored | None]) -> KeptPage | None:
         """Return the page, or None when there is none that could be used.
@@ -141,7 +142,7 @@ class KeptPages:
         decoded = self._decoded.find(check.sources_digest)
         if decoded is not None:
             return decoded
-        key = _key(name, "sources")
+        key = mirrored_sources_key(name)
         stored = self._store.find(key)
         if stored is None or digest_of(stored.body) != check.sources_digest:
             logger.warning("%s is missing, or not of the page beside it", key)
@@ -217,7 +218,7 @@ class KeptPages:
         # filled in before. The check last: until it is there, a reader asks the upstream.
         self._replace(page_key, read[page_key], revision.kept.page.body)
         if revision.sources is not None:
-            self._store.put(_key(name, "sources"), revision.sources.body)
+            self._store.put(mirrored_sources_key(name), revision.sources.body)
             sources = revision.sources.sources
             self._decoded.put(revision.kept.check.sources_digest, sources, cost=len(sources))
         if before is None or before.check != revision.kept.check:
@@ -247,10 +248,6 @@ def _of_unknown_age(page: Page) -> KeptPage:
 def digest_of(body: bytes) -> str:
     """Return the digest by which a check names what it is about."""
     return blake2b(body, digest_size=16).hexdigest()
-
-
-def _key(project: ProjectName, extension: str) -> str:
-    return f"upstream/pages/{project}.{extension}"
 
 
 def encode_check(check: Check) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, NamedTuple, cast
 
+from indexer.keys import METADATA
 from indexer.store import ObjectStore
 from pypi_lambda.http import Request, Response
 
@@ -149,4 +150,4 @@ def kind_of(method: str, path: str) -> str:
     if segments[0] not in ("simple", "+simple"):
         return _BY_FIRST.get(segments[0], "other")
     kind = _BY_DEPTH.get(len(segments), "other")
-    return "metadata" if kind == "file" and path.endswith(".metadata") else kind
+    return "metadata" if kind == "file" and path.endswith(METADATA) else kind

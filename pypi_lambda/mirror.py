@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from indexer.digests import verified
 from indexer.errors import InvalidValue, StoreUnavailable, UpstreamUnavailable
 from indexer.events import timestamp
+from indexer.keys import METADATA, cache_key
 from indexer.names import Filename, ProjectName
 from indexer.store import ObjectStore
 from pypi_lambda.http import NotFound
@@ -24,15 +25,9 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 21_474_836_480  # 20 GiB: the largest public wheels have 5
 MAX_METADATA_BYTES = 4_194_304  # 4 MiB: METADATA with its description is rarely over 1
 
-METADATA = ".metadata"
 WHEEL = ".whl"
 
 logger = logging.getLogger(__name__)
-
-
-def cache_key(project: ProjectName, filename: Filename) -> str:
-    """Return the key of a mirrored file."""
-    return f"cache/{project}/{filename}"
 
 
 class Mirror:

@@ -14,6 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from indexer.errors import CorruptObject, StoreUnavailable
+from indexer.keys import PACKED_SUFFIX
 from indexer.names import ProjectName
 from indexer.simple import decompress
 from indexer.snapshot import Snapshot
@@ -80,7 +81,7 @@ class PageDelivery:
             return Response(status=200, headers=(*headers, *length), body=iter(()))
         chunks = self._store.read(key)
         if request.response_limit is not None and exceeds_limit(request, self._sent_size(stat, gzip=gzip)):
-            listing = key.removesuffix(f".{extension}.gz")
+            listing = key.removesuffix(f".{extension}{PACKED_SUFFIX}")
             content = self._checked_root(key, chunks, inflate=True)
             return self._copies.redirect_to_root(request, listing, content, page_format)
         body = self._checked_root(key, chunks, inflate=not gzip)

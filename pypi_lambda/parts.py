@@ -17,14 +17,13 @@ from typing import Any, Protocol
 from indexer.digests import verified
 from indexer.distribution import check_distribution, parse_filename
 from indexer.errors import DigestMismatch, InvalidValue, Missing
-from indexer.inventory import INCOMING, PART_SUFFIX
 from indexer.json_bytes import decode_json, encode_json
+from indexer.keys import part_key, parts_prefix, rejection_key
 from indexer.names import Filename, check_filename
 from indexer.reader import open_object
 from indexer.store import CHUNK_BYTES, ObjectStore
 from indexer.value import value
 from indexer.witness import Witness
-from pypi_lambda.dropbox import REJECTED_SUFFIX
 from pypi_lambda.http import (
     NO_SNIFFING,
     BadRequest,
@@ -114,16 +113,16 @@ class Parts:
         if self._is_published(announced, user):
             return _answer(200, {"state": "published", "parts": []})
         id_ = upload_id(user.username, announced)
-        self._store.delete(_rejection_key(id_))
+        self._store.delete(rejection_key(id_))
         sizes = self._arrived(id_)
         parts = [
             {
                 "number": number,
                 "offset": (number - 1) * self._part_bytes,
                 "size": size,
-                "url": self._store.signed_put_url(_key(id_, number), seconds=SIGNED_SECONDS)
+                "url": self._store.signed_put_url(part_key(id_, number), seconds=SIGNED_SECONDS)
                 or f"{request.base_path}/uploads/{id_}/{number}",
-                "arrived": sizes.get(_key(id_, number)) == size,
+                "arrived": sizes.get(part_key(id_, number)) == size,
             }
             for number, size in enumerate(announced.part_sizes(self._part_bytes), 1)
         ]
@@ -139,7 +138,7 @@ class Parts:
             raise NotFound(f"there is no part {number[:20]!r}")
         if not id_.startswith(_owner(user.username)) or not set(id_) <= set("0123456789abcdef"):
             raise Forbidden("this upload is another user's")
-        self._store.write(_key(id_, int(number)), _limited(request, self._part_bytes))
+        self._store.write(part_key(id_, int(number)), _limited(request, self._part_bytes))
         return _answer(200, {"arrived": int(number)})
 
     def commit(self, request: Request, user: User, id_: str) -> Response:
@@ -154,9 +153,9 @@ class Parts:
         if self._is_published(announced, user):
             self._clear(id_, announced)
             return _answer(200, {"state": "published", "message": f"{announced.filename} is published"})
-        rejection = self._store.find(_rejection_key(id_))
+        rejection = self._store.find(rejection_key(id_))
         if rejection is not None:
-            self._store.delete(_rejection_key(id_))
+            self._store.delete(rejection_key(id_))
             raise BadRequest(rejection.body.decode("utf-8", "replace").strip())
         self._check_arrived(id_, announced)
         try:
@@ -165,7 +164,7 @@ class Parts:
         except TakesLonger:
             return _answer(202, {"state": "checking"}, ("Retry-After", str(RETRY_SECONDS)))
         except (RequestError, InvalidValue):
-            self._store.delete(_rejection_key(id_))
+            self._store.delete(rejection_key(id_))
             raise
         return _answer(200, {"state": "published", "message": message})
 
@@ -214,7 +213,7 @@ class Parts:
 
     def reject(self, announced: Announced, username: str, reason: str) -> None:
         """Leave word for the client, which asks until it knows, that its file was refused."""
-        key = _rejection_key(upload_id(username, announced))
+        key = rejection_key(upload_id(username, announced))
         self._store.put(key, f"{reason}\n".encode(), content_type="text/plain; charset=utf-8")
 
     def _is_published(self, announced: Announced, user: User) -> bool:
@@ -223,17 +222,17 @@ class Parts:
 
     def _arrived(self, id_: str) -> dict[str, int]:
         """Return the sizes of the parts that are there, by key."""
-        return {stat.key: stat.size for stat in self._store.list(f"{INCOMING}{id_}/")}
+        return {stat.key: stat.size for stat in self._store.list(parts_prefix(id_))}
 
     def _check_arrived(self, id_: str, announced: Announced) -> None:
         sizes = self._arrived(id_)
         for number, size in enumerate(announced.part_sizes(self._part_bytes), 1):
-            if sizes.get(_key(id_, number)) != size:
+            if sizes.get(part_key(id_, number)) != size:
                 raise Conflict(f"part {number} of {announced.filename!r} has not arrived whole; send it again")
 
     def _clear(self, id_: str, announced: Announced) -> None:
         for number in range(1, len(announced.part_sizes(self._part_bytes)) + 1):
-            self._store.delete(_key(id_, number))
+            self._store.delete(part_key(id_, number))
 
 
 class _Joined:
@@ -252,7 +251,7 @@ class _Joined:
         for number, size in enumerate(self._sizes, 1):
             first, last = max(start - offset, 0), min(end - offset, size)
             if first < last:
-                yield from self._store.read(_key(self._id, number), start=first, end=last)
+                yield from self._store.read(part_key(self._id, number), start=first, end=last)
             offset += size
 
     def verified(self) -> Iterator[bytes]:
@@ -309,14 +308,6 @@ def _limited(request: Request, part_bytes: int) -> Iterator[bytes]:
 
 def _owner(username: str) -> str:
     return blake2b(username.encode(), digest_size=8).hexdigest()
-
-
-def _key(id_: str, number: int) -> str:
-    return f"{INCOMING}{id_}/{number:05}{PART_SUFFIX}"
-
-
-def _rejection_key(id_: str) -> str:
-    return f"{INCOMING}{id_}/upload{REJECTED_SUFFIX}"
 
 
 def _answer(status: int, document: dict[str, Any], *headers: tuple[str, str]) -> Response:

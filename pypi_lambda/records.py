@@ -4,7 +4,6 @@ A record lies under the sha256 of its username and holds a role and a password h
 """
 
 import json
-from hashlib import sha256
 
 from indexer.errors import CorruptObject
 from indexer.json_bytes import encode_json
@@ -58,11 +57,6 @@ class User:
         """Tell whether the user, and the token if one was shown, may upload files of this project."""
         limits = (self.projects, self.token_projects)
         return self.upload and all(not patterns or matches_any(project, patterns) for patterns in limits)
-
-
-def user_key(username: str) -> str:
-    """Return the key of a user's record."""
-    return f"users/{sha256(username.encode()).hexdigest()}.json"
 
 
 def encode_user(record: UserRecord) -> bytes:

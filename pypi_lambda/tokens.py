@@ -23,13 +23,12 @@ from threading import Thread
 from indexer.errors import CorruptObject, IndexerError
 from indexer.events import timestamp
 from indexer.json_bytes import encode_json
+from indexer.keys import token_key, token_use_key, user_key
 from indexer.store import ObjectStore, Stored
 from indexer.value import value
 from pypi_lambda.cache import Cache
-from pypi_lambda.records import TOKEN_PREFIX, TOKEN_USERNAME, User, decode_user, user_key
+from pypi_lambda.records import TOKEN_PREFIX, TOKEN_USERNAME, User, decode_user
 
-TOKENS_PREFIX = "tokens/"
-USES_PREFIX = "token-uses/"
 SECRET_BYTES = 32
 ID_LENGTH = 16  # hex digits of the token's digest: 64 bits tell all tokens apart, and nothing of the token
 RECORD_VERSION = 1
@@ -118,11 +117,6 @@ def _checksum(text: str) -> str:
 
 _TO_URL = str.maketrans("+/", "-_")
 _FROM_URL = str.maketrans("-_", "+/")
-
-
-def token_key(digest: str) -> str:
-    """Return the key of a token's record."""
-    return f"{TOKENS_PREFIX}{digest}.json"
 
 
 def encode_token(record: TokenRecord) -> bytes:
@@ -243,14 +237,9 @@ def _check(token: Token, username: str, records: Sequence[Stored | None], at: st
     )
 
 
-def use_key(token: str) -> str:
-    """Return the key of the note on when a token was used, given its id."""
-    return f"{USES_PREFIX}{token}"
-
-
 def put_use(store: ObjectStore, token: str, at: str) -> None:
     """Note that a token was used; a failure is a line in the log."""
     try:
-        store.put(use_key(token), at.encode(), content_type="text/plain")
+        store.put(token_use_key(token), at.encode(), content_type="text/plain")
     except IndexerError as fault:
         logger.warning("that token %s was used is not noted: %s", token, fault)

@@ -17,8 +17,9 @@ from indexer.distribution import Distribution, DistributionName, check_distribut
 from indexer.errors import AlreadyExists, Changed, Missing
 from indexer.events import Event, FileAdded, ProjectChange, timestamp
 from indexer.identity import find_same, is_withdrawn
+from indexer.keys import file_key
 from indexer.log import Head, Log
-from indexer.names import Filename, ProjectName, file_key
+from indexer.names import Filename, ProjectName
 from indexer.project import CLOSED_STATUSES, WITHHELD_STATUS, File, Project, empty_project, fold
 from indexer.reader import chunks_of
 from indexer.store import ObjectStore, Stat

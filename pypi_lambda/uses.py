@@ -50,7 +50,7 @@ class Uses:
             logger.warning("that %s was used is not noted: %s", stat.key, fault)
 
     def _put(self, key: str) -> None:
-        from indexer.retention import use_key
+        from indexer.keys import use_key
 
         try:
             self._store.put(use_key(key), b"")

@@ -18,12 +18,13 @@ from urllib.parse import unquote_to_bytes
 
 from indexer.events import Change
 from indexer.folder import FolderStore
+from indexer.keys import user_key
 from indexer.log import ORIGIN, Log
 from indexer.reindex import reindex
 from indexer.store import ObjectStore
 from pypi_lambda.auth import hash_password
 from pypi_lambda.http import Readable
-from pypi_lambda.records import UserRecord, encode_user, user_key
+from pypi_lambda.records import UserRecord, encode_user
 from pypi_lambda.service import Service, make_service, make_upstream, renderer_of
 from pypi_lambda.settings import Settings
 from pypi_lambda.wsgi import wsgi_application

@@ -29,7 +29,8 @@ from indexer.events import (
     decode_event,
     encode_event,
 )
-from indexer.log import ORIGIN, Head, Log, head_of, log_key
+from indexer.keys import log_key, user_key
+from indexer.log import ORIGIN, Head, Log, head_of
 from indexer.names import Filename, ProjectName
 from indexer.project import STATUSES, File, FileTurn, Project, StatusTurn
 from indexer.simple import Renderer
@@ -48,7 +49,7 @@ from pypi_lambda.mirrored_pages import MirroredPages
 from pypi_lambda.offered import Offers
 from pypi_lambda.parts import LocalCommits, Parts
 from pypi_lambda.policy import Policy
-from pypi_lambda.records import UserRecord, encode_user, user_key
+from pypi_lambda.records import UserRecord, encode_user
 from pypi_lambda.upload import Publisher
 from tests.distributions import Distribution
 

@@ -13,7 +13,8 @@ from indexer.errors import AlreadyExists, InvalidValue
 from indexer.events import UserPut, UserRemoved
 from indexer.folder import FolderStore
 from indexer.json_bytes import encode_json
-from indexer.log import ORIGIN, Log, head_of, log_key
+from indexer.keys import log_key, user_key
+from indexer.log import ORIGIN, Log, head_of
 from pypi_lambda.admin import (
     MAX_PASSWORD_LENGTH,
     MAX_USERNAME_LENGTH,
@@ -25,7 +26,7 @@ from pypi_lambda.admin import (
 )
 from pypi_lambda.auth import Authenticator, hash_password
 from pypi_lambda.http import Unauthorized, parse_basic
-from pypi_lambda.records import User, decode_user, user_key
+from pypi_lambda.records import User, decode_user
 from tests.adversary import Adversary, Crash, Fault, Mischief
 from tests.builders import AT, NOW, basic, contents, ids, write_log
 from tests.mirrors import PATIENCE_SECONDS

@@ -12,7 +12,8 @@ import pytest
 from indexer.errors import CorruptObject
 from indexer.events import FileRemoved, FileYanked, NamesReserved
 from indexer.folder import FolderStore
-from indexer.names import Filename, ProjectName, file_key
+from indexer.keys import file_key
+from indexer.names import Filename, ProjectName
 from indexer.rebuild import rebuild
 from indexer.simple import Renderer
 from pypi_lambda.http import Request

@@ -16,11 +16,12 @@ from passlib.hash import pbkdf2_sha512
 
 from indexer.errors import CorruptObject
 from indexer.folder import FolderStore
+from indexer.keys import user_key
 from indexer.store import Stored
 from pypi_lambda.auth import PASSWORD_ROUNDS, Authenticator, hash_password, read_claim
 from pypi_lambda.http import TooManyRequests, Unauthorized
 from pypi_lambda.logins import MAX_REMEMBERED
-from pypi_lambda.records import User, UserRecord, decode_user, encode_user, user_key
+from pypi_lambda.records import User, UserRecord, decode_user, encode_user
 from pypi_lambda.throttle import PAIR, USER
 from pypi_lambda.tokens import TokenChecker, TokenRecord, encode_token, make_token
 from tests.apps import Site, running_site

@@ -8,7 +8,8 @@ import pytest
 from indexer.chain import find_end, walk
 from indexer.findings import Finding, Findings
 from indexer.folder import FolderStore
-from indexer.log import READ_AT_ONCE, log_key
+from indexer.keys import log_key
+from indexer.log import READ_AT_ONCE
 from indexer.store import ObjectStore
 from tests.builders import added, write_log
 

@@ -8,9 +8,10 @@ from threading import Barrier, Event, Thread
 
 import pytest
 
-from indexer.claim import CLAIM_AGE, CLAIM_KEY, GATHER_SECONDS, rebuild_up_to
+from indexer.claim import CLAIM_AGE, GATHER_SECONDS, rebuild_up_to
 from indexer.errors import StoreUnavailable
 from indexer.folder import FolderStore
+from indexer.keys import CLAIM_KEY
 from indexer.log import ORIGIN, Log, head_of
 from indexer.rebuild import Rebuilt, rebuild
 from indexer.simple import Renderer

@@ -8,12 +8,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from indexer.folder import FolderStore
+from indexer.keys import user_key
 from indexer.rebuild import load_snapshot
 from indexer.simple import Renderer
 from pypi_lambda import __version__
 from pypi_lambda.auth import Authenticator
 from pypi_lambda.cli import main
-from pypi_lambda.records import User, user_key
+from pypi_lambda.records import User
 from pypi_lambda.settings import SETTINGS
 from tests.builders import added, contents, write_log
 from tests.distributions import make_wheel

@@ -9,8 +9,9 @@ from click.testing import CliRunner, Result
 
 from indexer.events import FileRemoved, FileYanked, ProjectStatusSet, TokenCreated, UserPut
 from indexer.folder import FolderStore
-from indexer.log import ORIGIN, Log, head_of, log_key
-from indexer.names import ProjectName, file_key
+from indexer.keys import file_key, log_key, user_key
+from indexer.log import ORIGIN, Log, head_of
+from indexer.names import ProjectName
 from indexer.rebuild import load_snapshot
 from indexer.simple import Renderer
 from pypi_lambda.cli import SECTIONS, main
@@ -18,7 +19,7 @@ from pypi_lambda.cli.audit import render_event
 from pypi_lambda.cli.place import printable
 from pypi_lambda.manage.audit import document_of
 from pypi_lambda.manage.projects import MAX_FILES_SHOWN
-from pypi_lambda.records import decode_user, user_key
+from pypi_lambda.records import decode_user
 from pypi_lambda.settings import SETTINGS
 from tests.builders import AT, added, chain, contents, event_bytes, sha256, write_log
 

@@ -14,12 +14,13 @@ import pytest
 from indexer.errors import StoreUnavailable
 from indexer.folder import FolderStore
 from indexer.html import render_root_html, render_root_json
+from indexer.keys import COPIES
 from indexer.names import ProjectName
 from indexer.s3 import S3Store
 from indexer.simple import Renderer, compress
 from indexer.store import ObjectStore
 from indexer.value import replace
-from pypi_lambda.copies import COPIES_PREFIX, Copies
+from pypi_lambda.copies import Copies
 from pypi_lambda.http import Format, Request, Response
 from pypi_lambda.index import page_of
 from tests.builders import contents, file, project, request
@@ -112,7 +113,7 @@ def test_each_address_has_its_copy(store: ObjectStore) -> None:
     for root_url in (ROOT, "https://other.example", ROOT):
         _, _, content = follow(copies.redirect_to_page(asked(root_url), DEMO, PAGE, Format.JSON))
         assert all(file["url"].startswith(f"{root_url}/simple/demo/") for file in json_page(content)["files"])
-    assert len(contents(store, COPIES_PREFIX)) == 2
+    assert len(contents(store, COPIES)) == 2
 
 
 def test_types_of_html(store: ObjectStore) -> None:

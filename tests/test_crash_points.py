@@ -24,19 +24,18 @@ from indexer.claim import rebuild_up_to
 from indexer.errors import IndexerError
 from indexer.events import FileAdded, FileYanked, NamesReserved, UserPut
 from indexer.folder import FolderStore
-from indexer.log import ORIGIN, Log, head_of, log_key
+from indexer.keys import SNAPSHOT_KEY, log_key, user_key
+from indexer.log import ORIGIN, Log, head_of
 from indexer.names import Filename, ProjectName
 from indexer.rebuild import rebuild
 from indexer.reindex import reindex
 from indexer.simple import Renderer
-from indexer.snapshot import SNAPSHOT_KEY
 from indexer.store import ObjectStore
 from indexer.upstream import Upstream
 from pypi_lambda.admin import Users
 from pypi_lambda.app import App
 from pypi_lambda.dropbox import take_all
 from pypi_lambda.index import Index
-from pypi_lambda.records import user_key
 from pypi_lambda.upload import Publisher
 from tests.adversary import Adversary, Call, Crash, Fault, Mischief
 from tests.builders import (

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer.folder import FolderStore
+from indexer.keys import user_key
 from indexer.log import ORIGIN, Log
 from indexer.rebuild import rebuild
 from indexer.simple import Renderer
 from indexer.store import ObjectStore
 from pypi_lambda.front_doors import EDGE_ORIGIN, EDGE_VIEWER, FRONT_DOORS, HTTP_API_1, HTTP_API_2, REST_API, FrontDoor
-from pypi_lambda.records import user_key
 from pypi_lambda.remote import INLINE_BYTES
 from tests.builders import USERNAME, added, basic, contents, put_user, upload_form, write_log
 from tests.distributions import Distribution, make_metadata, make_wheel

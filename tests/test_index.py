@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from indexer.errors import CorruptObject, Missing
 from indexer.events import Change, FileRemoved, FileYanked, NamesReserved, UpstreamRefreshed
 from indexer.folder import FolderStore
-from indexer.log import ORIGIN, Log, head_of, log_key
-from indexer.master import encode_names, filter_key, names_digest, names_key, put_master
+from indexer.keys import SNAPSHOT_KEY, filter_key, log_key, names_key
+from indexer.log import ORIGIN, Log, head_of
+from indexer.master import encode_names, names_digest, put_master
 from indexer.names import Filename, ProjectName
 from indexer.project import Project, empty_project, fold
 from indexer.rebuild import rebuild
 from indexer.simple import Renderer, decode_page, decompress
-from indexer.snapshot import SNAPSHOT_KEY
 from indexer.store import ObjectStore, Stat, Stored
 from pypi_lambda.index import RELOAD_EVENTS, Index, ReadAhead, Standing, View
 from tests.adversary import Adversary, Call

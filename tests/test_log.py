@@ -14,7 +14,8 @@ import pytest
 from indexer.errors import AlreadyExists, CorruptObject, StoreUnavailable, TooLarge
 from indexer.events import Event, NamesReserved, UserPut
 from indexer.folder import FolderStore
-from indexer.log import MAX_EVENT_BYTES, ORIGIN, READ_AT_ONCE, STEPS_BEFORE_LISTING, Head, Log, head_of, log_key
+from indexer.keys import log_key
+from indexer.log import MAX_EVENT_BYTES, ORIGIN, READ_AT_ONCE, STEPS_BEFORE_LISTING, Head, Log, head_of
 from indexer.store import ObjectStore, Stat
 from tests.adversary import Adversary, Call, Fault, Mischief
 from tests.builders import AT, added, chain, contents, event_bytes, sha256, write_log

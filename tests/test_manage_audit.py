@@ -9,7 +9,8 @@ import pytest
 from indexer.errors import CorruptObject, InvalidValue
 from indexer.events import Change, FileYanked, UserPut, UserRemoved, timestamp
 from indexer.folder import FolderStore
-from indexer.log import ORIGIN, Head, Log, head_of, log_key
+from indexer.keys import log_key
+from indexer.log import ORIGIN, Head, Log, head_of
 from indexer.names import ProjectName
 from indexer.store import ObjectStore
 from indexer.value import replace

@@ -11,11 +11,12 @@ import pytest
 from indexer.errors import InvalidValue
 from indexer.events import FileAdded, FileRemoved, FileRestored, FileUnyanked, FileYanked
 from indexer.folder import FolderStore
+from indexer.keys import SNAPSHOT_KEY, file_key
 from indexer.log import ORIGIN, Head, Log, head_of
-from indexer.names import Filename, ProjectName, file_key
+from indexer.names import Filename, ProjectName
 from indexer.project import Project, empty_project, fold
 from indexer.simple import Renderer, compress
-from indexer.snapshot import SNAPSHOT_KEY, ProjectTable, Snapshot, encode_snapshot
+from indexer.snapshot import ProjectTable, Snapshot, encode_snapshot
 from indexer.store import ObjectStore
 from indexer.value import replace
 from pypi_lambda.clock import utc_now

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from indexer.errors import CorruptObject, Missing
 from indexer.folder import FolderStore
 from indexer.frame import pack
-from indexer.master import encode_names, filter_key, get_filter, get_names, names_digest, names_key, put_master
+from indexer.keys import filter_key, names_key
+from indexer.master import encode_names, get_filter, get_names, names_digest, put_master
 from indexer.names import ProjectName
 from indexer.snapshot import NameFilter, UpstreamNames
 from tests.builders import AT, any_names, contents, sha256

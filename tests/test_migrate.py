@@ -14,13 +14,13 @@ from passlib.hash import pbkdf2_sha512
 
 from indexer.events import timestamp
 from indexer.folder import FolderStore
+from indexer.keys import user_key
 from indexer.log import ORIGIN, Log
 from indexer.names import Filename, ProjectName
 from indexer.project import File, empty_project, fold
 from indexer.s3 import S3Store
 from indexer.store import ObjectStore
 from pypi_lambda.cli import main
-from pypi_lambda.records import user_key
 from tests.builders import basic, contents, make_app, request, sha256
 from tests.contexts import run_command
 from tests.distributions import Distribution, make_sdist, make_wheel

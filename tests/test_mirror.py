@@ -14,10 +14,11 @@ import pytest
 from indexer.errors import DigestMismatch, UpstreamUnavailable
 from indexer.events import timestamp
 from indexer.folder import FolderStore
+from indexer.keys import cache_key
 from indexer.names import Filename, ProjectName
 from indexer.store import ObjectStore
 from pypi_lambda.http import NotFound
-from pypi_lambda.mirror import Mirror, cache_key
+from pypi_lambda.mirror import Mirror
 from pypi_lambda.revisions import DEFAULT_FRESH_SECONDS
 from tests.adversary import Adversary, Crash, Fault, Mischief
 from tests.apps import JSON, Site, running_site

@@ -15,13 +15,14 @@ from indexer.errors import CorruptObject, UnknownVersion
 from indexer.events import Change, FileYanked, UpstreamRefreshed
 from indexer.folder import FolderStore
 from indexer.frame import pack
-from indexer.log import ORIGIN, Log, head_of, log_key
-from indexer.master import encode_names, filter_key, names_digest, names_key, put_master
+from indexer.keys import SNAPSHOT_KEY, filter_key, log_key, names_key
+from indexer.log import ORIGIN, Log, head_of
+from indexer.master import encode_names, names_digest, put_master
 from indexer.names import Filename, ProjectName
 from indexer.project import empty_project, fold
 from indexer.rebuild import Rebuilt, load_snapshot, rebuild
 from indexer.simple import Renderer, compress
-from indexer.snapshot import SNAPSHOT_KEY, encode_snapshot
+from indexer.snapshot import encode_snapshot
 from indexer.store import ObjectStore
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import MEMORY, added, contents, file_changes, other_changes, write_log

@@ -12,15 +12,16 @@ import pytest
 from indexer.errors import CorruptObject
 from indexer.events import Event, UpstreamRefreshed
 from indexer.folder import FolderStore
-from indexer.log import ORIGIN, Log, log_key
-from indexer.master import encode_names, filter_key, names_digest, names_key
+from indexer.keys import SNAPSHOT_KEY, filter_key, log_key, names_key
+from indexer.log import ORIGIN, Log
+from indexer.master import encode_names, names_digest
 from indexer.names import ProjectName
 from indexer.rebuild import load_snapshot, rebuild
 from indexer.reindex import Reindexed, reindex
 from indexer.retention import KEEP_PAGES, KEEP_SUPERSEDED, KEEP_TRANSIENT
 from indexer.root import root_key
 from indexer.simple import Renderer
-from indexer.snapshot import SNAPSHOT_KEY, UpstreamNames
+from indexer.snapshot import UpstreamNames
 from indexer.store import ObjectStore
 from indexer.upstream import Upstream
 from pypi_lambda.policy import Policy

@@ -14,6 +14,7 @@ import pytest
 from indexer.errors import InvalidValue
 from indexer.events import timestamp
 from indexer.folder import FolderStore
+from indexer.keys import use_key
 from indexer.retention import (
     KEEP_ORPHANS,
     KEEP_PAGES,
@@ -24,7 +25,6 @@ from indexer.retention import (
     is_kept,
     sweep_mirror,
     sweep_removed,
-    use_key,
 )
 from indexer.s3 import S3Store
 from indexer.store import ObjectStore, Stat

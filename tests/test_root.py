@@ -12,8 +12,9 @@ from pypi_simple import IndexPage
 
 from indexer.events import Change, FileAdded, NamesReserved, UpstreamRefreshed
 from indexer.folder import FolderStore
+from indexer.keys import names_key
 from indexer.log import Head
-from indexer.master import encode_names, names_digest, names_key, put_master
+from indexer.master import encode_names, names_digest, put_master
 from indexer.names import ProjectName
 from indexer.root import put_root, repair_root, root_key
 from indexer.simple import RENDERER_VERSION

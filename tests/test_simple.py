@@ -11,9 +11,10 @@ from pypi_simple import DistributionPackage, ProjectPage
 
 from indexer.errors import CorruptObject
 from indexer.events import Change
+from indexer.keys import page_key
 from indexer.names import Filename, ProjectName
 from indexer.project import STATUSES, File, FileTurn, Project, StatusTurn, empty_project, fold
-from indexer.simple import Renderer, compress, decode_page, decompress, page_key
+from indexer.simple import Renderer, compress, decode_page, decompress
 from indexer.value import replace
 from tests.builders import (
     AT,

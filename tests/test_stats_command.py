@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from indexer.folder import FolderStore
-from indexer.inventory import AREAS, UNKNOWN, area_of
+from indexer.keys import AREAS, UNKNOWN, area_of
 from pypi_lambda.clock import utc_now
 from tests.adversary import Adversary
 from tests.builders import contents

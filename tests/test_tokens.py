@@ -17,6 +17,7 @@ from benchmarks.memory_store import MemoryStore
 from indexer.errors import CorruptObject, InvalidValue, StoreUnavailable
 from indexer.events import TokenCreated, TokenRevoked
 from indexer.folder import FolderStore
+from indexer.keys import token_key, token_use_key, user_key
 from indexer.log import ORIGIN, Log
 from indexer.names import ProjectName
 from indexer.store import ObjectStore, Stored
@@ -25,7 +26,7 @@ from pypi_lambda.auth import Authenticator, read_claim
 from pypi_lambda.commands import parse_command
 from pypi_lambda.context import Context
 from pypi_lambda.front_doors import FRONT_DOORS, FUNCTION_URL, FrontDoor
-from pypi_lambda.records import User, UserRecord, decode_user, encode_user, user_key
+from pypi_lambda.records import User, UserRecord, decode_user, encode_user
 from pypi_lambda.tokens import (
     Token,
     TokenChecker,
@@ -35,8 +36,6 @@ from pypi_lambda.tokens import (
     encode_token,
     make_token,
     parse_token,
-    token_key,
-    use_key,
 )
 from tests.adversary import Adversary, Fault, Mischief
 from tests.apps import READER, UPLOADER, Site, running_site
@@ -273,7 +272,7 @@ class TestUse:
 
         def run(work: Callable[[], None]) -> None:
             work()
-            written.append(store.get(use_key(token.id)).body.decode())
+            written.append(store.get(token_use_key(token.id)).body.decode())
 
         token = known(make_token("ada", SECRET))
         moments = iter([NOW + timedelta(hours=hours) for hours in (0, 1, 14, 15)])

@@ -12,6 +12,7 @@ import pytest
 from indexer.errors import StoreUnavailable
 from indexer.events import FileAdded, FileRemoved, FileRestored, ProjectStatusSet, UserPut
 from indexer.folder import FolderStore
+from indexer.keys import user_key
 from indexer.log import ORIGIN, Log, head_of
 from indexer.names import Filename, ProjectName
 from indexer.simple import Renderer
@@ -20,7 +21,7 @@ from pypi_lambda.admin import Users
 from pypi_lambda.forms import read_upload
 from pypi_lambda.http import Conflict, Forbidden
 from pypi_lambda.index import Index
-from pypi_lambda.records import User, user_key
+from pypi_lambda.records import User
 from pypi_lambda.upload import MAX_FILE_BYTES, ORPHAN_AGE, Publisher
 from tests.adversary import Adversary, Call, Fault, Mischief
 from tests.apps import JSON, Answer, Site, running_site

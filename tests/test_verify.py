@@ -13,9 +13,9 @@ import pytest
 from indexer.errors import InvalidValue, UnknownVersion
 from indexer.findings import Findings
 from indexer.frame import pack, unpack
+from indexer.keys import SNAPSHOT_KEY
 from indexer.names import ProjectName
 from indexer.s3 import S3Store
-from indexer.snapshot import SNAPSHOT_KEY
 from indexer.store import ObjectStore
 from indexer.verify_project import IN_FLIGHT, Group, Held
 from pypi_lambda.clock import utc_now

@@ -12,9 +12,10 @@ import pytest
 
 from indexer.errors import DigestMismatch, UpstreamUnavailable
 from indexer.folder import FolderStore
+from indexer.keys import cache_key
 from indexer.names import Filename
 from pypi_lambda.http import NotFound
-from pypi_lambda.mirror import Mirror, cache_key
+from pypi_lambda.mirror import Mirror
 from tests.apps import HTML, JSON, Site, running_site
 from tests.archives import wheel_members, zip_bytes
 from tests.distributions import make_sdist, make_wheel

@@ -12,14 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from indexer.log import log_key
+from indexer.keys import SNAPSHOT_KEY, log_key, user_key
 from indexer.root import root_key
-from indexer.snapshot import SNAPSHOT_KEY
 from indexer.store import ObjectStore
 from pypi_lambda.clock import utc_now
 from pypi_lambda.commands import parse_command
 from pypi_lambda.context import Context
-from pypi_lambda.records import user_key
 from pypi_lambda.settings import Settings
 from tests.apps import READER, UPLOADER, Site, running_site
 from tests.distributions import make_sdist, make_wheel

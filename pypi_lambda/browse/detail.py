@@ -2,7 +2,8 @@
 
 from urllib.parse import quote
 
-from indexer.names import ProjectName, file_key
+from indexer.keys import METADATA, file_key
+from indexer.names import ProjectName
 from indexer.project import ACTIVE, WITHHELD_STATUS, File, Project
 from indexer.store import ObjectStore
 from pypi_lambda import __version__
@@ -47,7 +48,7 @@ class Detail:
         described = next((file for file in files if file.metadata_sha256 is not None), None)
         if described is None:
             return None
-        stored = self._store.find(file_key(project.name, described.filename) + ".metadata")
+        stored = self._store.find(file_key(project.name, described.filename) + METADATA)
         return None if stored is None else render_description(stored.body)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, quote, urlencode
 
 from indexer.errors import CorruptObject
 from indexer.events import Event, decode_event
-from indexer.log import log_key
+from indexer.keys import log_key
 from indexer.names import ProjectName
 from indexer.project import ACTIVE, Project
 from indexer.store import ObjectStore

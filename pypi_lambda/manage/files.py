@@ -14,7 +14,8 @@ from typing import Annotated
 from indexer.adopt import stored_sha256
 from indexer.errors import InvalidValue, Missing
 from indexer.events import FileChange, FileRemoved, FileRestored, FileUnyanked, FileYanked
-from indexer.names import Filename, ProjectName, file_key
+from indexer.keys import METADATA, file_key
+from indexer.names import Filename, ProjectName
 from indexer.project import File, Project
 from indexer.retention import is_kept
 from indexer.store import ObjectStore
@@ -228,7 +229,7 @@ def _check_stored(store: ObjectStore, project: ProjectName, file: File) -> None:
     if found != (file.size, file.sha256):
         raise InvalidValue("restore.filename", file.filename, "it cannot be restored: its stored content was altered")
     if file.metadata_sha256 is not None:
-        metadata = store.find(f"{key}.metadata")
+        metadata = store.find(key + METADATA)
         if metadata is None or sha256(metadata.body).hexdigest() != file.metadata_sha256:
             reason = "it cannot be restored: its stored metadata is missing or was altered"
             raise InvalidValue("restore.filename", file.filename, reason)

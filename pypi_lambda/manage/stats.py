@@ -4,25 +4,25 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from indexer.adopt import BESIDE_SUFFIXES
-from indexer.inventory import (
+from indexer.inventory import NOTHING, Amount, list_by_area
+from indexer.keys import (
+    BESIDE_SUFFIXES,
     CACHE,
+    CHECK_SUFFIX,
     INDEX,
     LISTS,
     LOG,
     MIRRORED_PAGES,
-    NOTHING,
     PAGES,
     PROJECTS,
+    SNAPSHOT_KEY,
     TOKENS,
     UNKNOWN,
     USERS,
-    Amount,
-    list_by_area,
     project_of,
 )
 from indexer.names import ProjectName
-from indexer.snapshot import SNAPSHOT_KEY, Snapshot
+from indexer.snapshot import Snapshot
 from indexer.store import Stat
 from indexer.value import value
 from pypi_lambda.context import Context, Result
@@ -101,7 +101,7 @@ class _Count:
         self.files[area] += not stat.key.endswith(BESIDE_SUFFIXES)
         if area == LOG:
             self.events.update(period for period, since in self._since.items() if stat.modified >= since)
-        self.mirrored_projects += area == MIRRORED_PAGES and stat.key.endswith(".check")
+        self.mirrored_projects += area == MIRRORED_PAGES and stat.key.endswith(CHECK_SUFFIX)
         if self._is_superseded(area, stat.key):
             self.superseded = self.superseded.plus(stat)
 

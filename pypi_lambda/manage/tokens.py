@@ -12,25 +12,15 @@ from typing import Annotated
 
 from indexer.errors import Changed, InvalidValue
 from indexer.events import TokenCreated, TokenRevoked, timestamp
+from indexer.keys import TOKENS, token_key, token_use_key, user_key
 from indexer.log import ORIGIN, Log
 from indexer.patterns import parse_patterns
 from indexer.store import ObjectStore, Stored
 from indexer.value import replace, value
 from pypi_lambda.arguments import NOT_SHOWN, Text
 from pypi_lambda.context import Context, Result
-from pypi_lambda.records import MAX_RECORD_BYTES, TOKEN_PREFIX, UserRecord, decode_user, encode_user, user_key
-from pypi_lambda.tokens import (
-    ID_LENGTH,
-    SECRET_BYTES,
-    TOKENS_PREFIX,
-    TokenRecord,
-    decode_token,
-    encode_token,
-    make_token,
-    parse_token,
-    token_key,
-    use_key,
-)
+from pypi_lambda.records import MAX_RECORD_BYTES, TOKEN_PREFIX, UserRecord, decode_user, encode_user
+from pypi_lambda.tokens import ID_LENGTH, SECRET_BYTES, TokenRecord, decode_token, encode_token, make_token, parse_token
 
 # Whoever wants a token for ever says so: one that is forgotten somewhere ends by itself.
 DEFAULT_LIFETIME = timedelta(days=90)
@@ -174,11 +164,11 @@ class RevokeToken:
     def run(self, context: Context) -> Result:
         """Carry it out."""
         store = context.service.store
-        found = next(store.list(TOKENS_PREFIX, after=TOKENS_PREFIX + self.id), None)
-        if found is not None and found.key.startswith(TOKENS_PREFIX + self.id):
+        found = next(store.list(TOKENS, after=TOKENS + self.id), None)
+        if found is not None and found.key.startswith(TOKENS + self.id):
             username: str | None = decode_token(found.key, store.get(found.key, limit=MAX_RECORD_BYTES).body).username
             store.delete(found.key)
-            store.delete(use_key(self.id))
+            store.delete(token_use_key(self.id))
         else:
             username = self._find_logged(Log(store))
         if username is not None:
@@ -245,10 +235,10 @@ def _state(record: TokenRecord, user: str, at: str) -> str:
 
 def _read_tokens(store: ObjectStore) -> Iterable[tuple[str, TokenRecord, str | None]]:
     """Yield all tokens by id, with when they were last used."""
-    keys = [stat.key for stat in store.list(TOKENS_PREFIX)]
-    ids = [key.removeprefix(TOKENS_PREFIX)[:ID_LENGTH] for key in keys]
+    keys = [stat.key for stat in store.list(TOKENS)]
+    ids = [key.removeprefix(TOKENS)[:ID_LENGTH] for key in keys]
     bodies = _read_all(store, keys)
-    uses = _read_all(store, [use_key(token) for token in ids])
+    uses = _read_all(store, [token_use_key(token) for token in ids])
     for token, key, stored, used in zip(ids, keys, bodies, uses, strict=True):
         if stored is not None:  # not revoked meanwhile
             yield token, decode_token(key, stored.body), None if used is None else used.body.decode("utf-8", "replace")

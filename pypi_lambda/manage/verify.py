@@ -7,9 +7,10 @@ from typing import Annotated
 
 from indexer.errors import InvalidValue
 from indexer.findings import Finding, Findings, Severity
-from indexer.inventory import MIRRORED_PAGES
+from indexer.keys import MIRRORED_PAGES, mirrored_check_key, mirrored_page_key, mirrored_sources_key, project_of
 from indexer.log import Head
 from indexer.master import encode_names, get_names, put_master
+from indexer.names import ProjectName
 from indexer.rebuild import rebuild
 from indexer.root import repair_root
 from indexer.store import ObjectStore
@@ -125,8 +126,10 @@ def _repair(context: Context, findings: Findings) -> list[str]:
 
 def _forget(store: ObjectStore, keys: list[str]) -> None:
     for key in keys:
-        base = key.removesuffix("json.gz").removesuffix("sources").removesuffix("check")
-        # The check first: without it the rest is out of use.
-        together = [f"{base}{extension}" for extension in ("check", "json.gz", "sources")]
-        for each in together if key.startswith(MIRRORED_PAGES) else [key]:
+        together: tuple[str, ...] = (key,)
+        if key.startswith(MIRRORED_PAGES):
+            name = ProjectName(project_of(MIRRORED_PAGES, key))
+            # The check first: without it the rest is out of use.
+            together = (mirrored_check_key(name), mirrored_page_key(name), mirrored_sources_key(name))
+        for each in together:
             store.delete(each)

@@ -7,7 +7,8 @@ from typing import Any
 from indexer.errors import UpstreamUnavailable
 from indexer.events import timestamp
 from indexer.json_bytes import decode_json
-from indexer.names import Filename, ProjectName, file_key
+from indexer.keys import cache_key, file_key
+from indexer.names import Filename, ProjectName
 from indexer.patterns import find_match
 from indexer.project import WITHHELD_STATUS, Project
 from indexer.simple import decompress
@@ -16,7 +17,6 @@ from indexer.value import value
 from pypi_lambda.context import Context, Result
 from pypi_lambda.http import RequestError
 from pypi_lambda.index import CLOSED_STANDINGS, Page, ReadAhead, Standing, View
-from pypi_lambda.mirror import cache_key
 from pypi_lambda.moments import find_moment
 from pypi_lambda.offered import is_old, release_of
 from pypi_lambda.policy import Policy

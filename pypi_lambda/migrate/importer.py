@@ -12,7 +12,8 @@ from indexer.digests import digest_of, verified
 from indexer.distribution import check_distribution
 from indexer.errors import IndexerError
 from indexer.events import FileYanked, ProjectStatusSet
-from indexer.names import Filename, ProjectName, file_key
+from indexer.keys import file_key
+from indexer.names import Filename, ProjectName
 from indexer.project import ACTIVE, File, Project, empty_project
 from indexer.reader import chunks_of
 from indexer.value import value

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from indexer.adopt import PROJECTS_PREFIX, adopt
+from indexer.adopt import adopt
 from indexer.digests import verified
 from indexer.errors import CorruptObject, DigestMismatch, IndexerError, InvalidValue
 from indexer.events import FileYanked, timestamp
-from indexer.inventory import CACHE, USERS
 from indexer.json_bytes import decode_json
-from indexer.names import Filename, ProjectName, check_filename, file_key, is_normalized
+from indexer.keys import CACHE, METADATA, OLD_PAGE, PROJECTS, USERS, file_key
+from indexer.names import Filename, ProjectName, check_filename, is_normalized
 from indexer.rebuild import rebuild
 from indexer.value import value
 from pypi_lambda.context import Context
@@ -77,8 +77,8 @@ class _Adoption:
 
     def run(self, *, drop_unverified: bool) -> AdoptedBucket:
         adopted = self._publish()
-        listed = [key for key in self._keys(PROJECTS_PREFIX) if key.endswith("/index.json")]
-        cached = sorted(key for key in self._keys(CACHE) if not key.endswith(".metadata"))
+        listed = [key for key in self._keys(PROJECTS) if key.endswith(OLD_PAGE)]
+        cached = sorted(key for key in self._keys(CACHE) if not key.endswith(METADATA))
         for count, key in enumerate(listed):
             self._context.on_progress(count, len(listed) + len(cached))
             self._compare(key)
@@ -88,7 +88,7 @@ class _Adoption:
             self._context.on_progress(done, len(listed) + len(cached))
         dropped = tuple(self._unverified) if drop_unverified else ()
         for key in dropped:
-            self._store.delete(f"{key}.metadata")
+            self._store.delete(key + METADATA)
             self._store.delete(key)
         return AdoptedBucket(
             adopted=adopted,
@@ -164,7 +164,7 @@ class _Adoption:
 
 
 def _read_listing(key: str, body: bytes) -> tuple[ProjectName, dict[Filename, dict[str, Any]]]:
-    name = key.removeprefix(PROJECTS_PREFIX).removesuffix("/index.json")
+    name = key.removeprefix(PROJECTS).removesuffix(OLD_PAGE)
     try:
         if not is_normalized(name):
             raise InvalidValue("key", key, "a project lies at projects/{normalised name}/")

@@ -3,8 +3,8 @@
 import pytest
 
 from indexer.events import FileAdded
+from indexer.keys import LISTS
 from indexer.log import Log
-from indexer.master import MASTER_PREFIX
 from indexer.names import Filename, ProjectName
 from indexer.rebuild import load_snapshot, rebuild
 from indexer.simple import Renderer
@@ -55,7 +55,7 @@ def test_rebuild_after_one_upload(version: str, filled: Filled, capsys: pytest.C
     with capsys.disabled():
         print(f"\nrebuild after one upload: {cost}")  # noqa: T201  # for the record
     keys = [call.key for call in recorder.calls]
-    assert [key for key in keys if key.startswith(MASTER_PREFIX)] == []
+    assert [key for key in keys if key.startswith(LISTS)] == []
     assert any(key.startswith("pages/private/") for key in keys)
     assert cost.cpu_seconds < 0.5
 
