@@ -3,21 +3,20 @@
 Knows no format: `pypi_lambda.prometheus` and `pypi_lambda.emf` write it down.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from threading import Lock
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from indexer.keys import METADATA
-from indexer.store import ObjectStore
+from indexer.store import BINARY, MAX_OBJECT_BYTES, ObjectStore, Stat, Stored
 from pypi_lambda.http import Request, Response
 
 BUCKET_SECONDS = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)  # a warm answer, a cold one, an upstream's, a client's patience
 
 Clock = Callable[[], float]
 App = Callable[[Request], Response]
-
-_CALLS = ("find", "get", "stat", "read", "put_new", "put", "replace", "write", "list", "delete")
-_FREE = ("signed_url", "signed_put_url", "gather")  # no round trip, or those of other calls
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Series(NamedTuple):
@@ -100,33 +99,89 @@ def metered(app: App, metrics: Metrics, *, clock: Clock) -> App:
     return call
 
 
-def timed_store(store: ObjectStore, metrics: Metrics, *, clock: Clock) -> ObjectStore:
-    """Return the store with each call timed; of what is read in pieces, the time until it begins.
+class TimedStore:
+    """A store with each call timed; of what is read in pieces, the time until it begins.
+
+    Signing, which is no round trip, and `gather`, whose calls are timed themselves, are not.
 
     Args:
         clock: monotonic seconds.
     """
-    timed: Any = _Timed()
-    for name in _CALLS:
-        setattr(timed, name, _timed(getattr(store, name), metrics, clock, ("call", name)))
-    for name in _FREE:
-        setattr(timed, name, getattr(store, name))
-    return cast(ObjectStore, timed)
 
+    def __init__(self, store: ObjectStore, metrics: Metrics, *, clock: Clock) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
 
-class _Timed:
-    """Has the methods of a store as attributes."""
+    def find(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored | None:
+        """Return the object, or None when there is none."""
+        return self._time("find", self._store.find, key, limit=limit)
 
+    def get(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored:
+        """Return the object."""
+        return self._time("get", self._store.get, key, limit=limit)
 
-def _timed(call: Callable[..., Any], metrics: Metrics, clock: Clock, label: tuple[str, str]) -> Callable[..., Any]:
-    def run(*args: Any, **kwargs: Any) -> Any:
-        began = clock()
+    def stat(self, key: str) -> Stat | None:
+        """Return what is known of the object, or None when there is none."""
+        return self._time("stat", self._store.stat, key)
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Return the bytes from `start` up to `end`, in chunks."""
+        return self._time("read", self._store.read, key, start=start, end=end)
+
+    def put_new(self, key: str, body: bytes, *, content_type: str = BINARY, immutable: bool = False) -> str:
+        """Write an object where there is none and return its etag."""
+        put_new = self._store.put_new
+        return self._time("put_new", put_new, key, body, content_type=content_type, immutable=immutable)
+
+    def put(self, key: str, body: bytes, *, content_type: str = BINARY, immutable: bool = False) -> str:
+        """Write an object whether or not there is one and return its etag."""
+        return self._time("put", self._store.put, key, body, content_type=content_type, immutable=immutable)
+
+    def replace(self, key: str, body: bytes, *, etag: str, content_type: str = BINARY, immutable: bool = False) -> str:
+        """Write an object in the place of the one that has this etag and return the new etag."""
+        replace = self._store.replace
+        return self._time("replace", replace, key, body, etag=etag, content_type=content_type, immutable=immutable)
+
+    def write(
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        *,
+        content_type: str = BINARY,
+        new: bool = False,
+        immutable: bool = False,
+    ) -> None:
+        """Write an object of any size from chunks."""
+        write = self._store.write
+        self._time("write", write, key, chunks, content_type=content_type, new=new, immutable=immutable)
+
+    def list(self, prefix: str, *, after: str = "") -> Iterator[Stat]:
+        """Yield the objects whose keys begin with `prefix` and sort after `after`."""
+        return self._time("list", self._store.list, prefix, after=after)
+
+    def delete(self, key: str) -> None:
+        """Remove the object."""
+        self._time("delete", self._store.delete, key)
+
+    def signed_url(self, key: str, *, seconds: int) -> str | None:
+        """Return a URL that lets anybody GET the object for so long."""
+        return self._store.signed_url(key, seconds=seconds)
+
+    def signed_put_url(self, key: str, *, seconds: int) -> str | None:
+        """Return a URL by which anybody may PUT the object for so long."""
+        return self._store.signed_put_url(key, seconds=seconds)
+
+    def gather(self, *calls: Callable[[], Any]) -> Sequence[Any]:
+        """Run the calls, side by side where that saves time."""
+        return self._store.gather(*calls)
+
+    def _time(self, name: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        began = self._clock()
         try:
             return call(*args, **kwargs)
         finally:
-            metrics.time("store_calls", clock() - began, label)
-
-    return run
+            self._metrics.time("store_calls", self._clock() - began, ("call", name))
 
 
 _BY_FIRST = {

@@ -18,7 +18,7 @@ from pypi_lambda.delivery import Delivery
 from pypi_lambda.http import Request, Response
 from pypi_lambda.index import Index
 from pypi_lambda.ingestion import Ingestions
-from pypi_lambda.metrics import Metrics, metered, timed_store
+from pypi_lambda.metrics import Metrics, TimedStore, metered
 from pypi_lambda.mirror import Mirror
 from pypi_lambda.mirrored_pages import MirroredPages
 from pypi_lambda.rebuilder import Rebuilder
@@ -128,7 +128,7 @@ def make_service(
     """
     metrics = Metrics()
     store = store or open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
-    store = timed_store(store, metrics, clock=time.perf_counter)
+    store = TimedStore(store, metrics, clock=time.perf_counter)
     renderer = renderer_of(settings)
     policy = policy_of(settings)
     rebuilder = Rebuilder(

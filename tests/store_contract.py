@@ -1,6 +1,7 @@
 """What every ObjectStore does: a suite that the test module of each implementation runs on fixtures of its own.
 
-`store` is an empty store; `open_again` is Python code that binds `store` to that store in another process.
+`store` is an empty store; `open_again` is Python code that binds `store` to that store in another process; a store
+in memory has none.
 """
 
 import subprocess
@@ -326,6 +327,10 @@ class StoreContract:
 
         run_together([count] * 4)
         assert store.get("count").body == b"20"
+
+
+class SharedStoreContract(StoreContract):
+    """The tests of a store that other processes reach, too; a subclass has the fixture `open_again` besides."""
 
     def test_memory(self, store: ObjectStore, open_again: str) -> None:
         """A process that writes and reads 100 MB grows by less than 64 MiB."""

@@ -9,7 +9,7 @@ from indexer.errors import Missing, StoreUnavailable
 from indexer.folder import FolderStore
 from indexer.store import ObjectStore, Stored
 from tests.adversary import Adversary, Call, Crash, Fault, Mischief
-from tests.store_contract import StoreContract
+from tests.store_contract import SharedStoreContract
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def open_again(tmp_path: Path) -> str:
     )
 
 
-class TestAdversary(StoreContract):
+class TestAdversary(SharedStoreContract):
     """Without faults, an adversary keeps the contract."""
 
 

@@ -12,7 +12,7 @@ from indexer.errors import InvalidValue, StoreUnavailable, TooLarge
 from indexer.folder import KEPT_OBJECTS, LEFTOVER_SECONDS, PRIVATE_FOLDER, FolderStore
 from indexer.open import open_store
 from indexer.store import ObjectStore
-from tests.store_contract import StoreContract
+from tests.store_contract import SharedStoreContract
 
 _OPEN = "from pathlib import Path; from indexer.folder import FolderStore; store = FolderStore(Path({root!r}))\n"
 
@@ -27,7 +27,7 @@ def open_again(tmp_path: Path) -> str:
     return _OPEN.format(root=str(tmp_path / "data"))
 
 
-class TestFolder(StoreContract):
+class TestFolder(SharedStoreContract):
     """The contract, on a folder."""
 
 

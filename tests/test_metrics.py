@@ -14,7 +14,7 @@ from pypi_lambda.emf import MetricLines
 from pypi_lambda.health import Health
 from pypi_lambda.http import Request, Response
 from pypi_lambda.logs import REQUEST_ID, JsonFormatter
-from pypi_lambda.metrics import Metrics, Timing, kind_of, metered, timed_store
+from pypi_lambda.metrics import Metrics, TimedStore, Timing, kind_of, metered
 from pypi_lambda.prometheus import render
 from tests.apps import Site, running_site
 from tests.builders import NOW, request
@@ -162,7 +162,7 @@ def test_requests_are_timed() -> None:
 def test_store_is_timed(tmp_path: Path) -> None:
     """A timed store does what the store does, and each call that goes to it is timed, failures too."""
     metrics = Metrics()
-    store = timed_store(FolderStore(tmp_path), metrics, clock=Ticks())
+    store = TimedStore(FolderStore(tmp_path), metrics, clock=Ticks())
     store.put("a/b", b"content")
     assert [stat.key for stat in store.list("a/")] == ["a/b"]
     assert store.gather(lambda: store.find("a/b"), lambda: store.find("a/c"))[1] is None

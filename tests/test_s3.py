@@ -18,7 +18,7 @@ from indexer.s3 import S3Store
 from indexer.s3_staging import TRIES
 from indexer.store import ObjectStore, Stored
 from tests.servers import BUCKET, FaultProxy, HttpFault, S3Server
-from tests.store_contract import AWKWARD_KEYS, MIB, StoreContract, mebibytes, run_together
+from tests.store_contract import AWKWARD_KEYS, MIB, SharedStoreContract, mebibytes, run_together
 
 _OPEN = "from indexer.s3 import S3Store; store = S3Store({bucket!r}, {prefix!r}, environ={environ!r})\n"
 
@@ -39,7 +39,7 @@ def open_again(server: S3Server, prefix: str) -> str:
     return _OPEN.format(bucket=BUCKET, prefix=prefix, environ=dict(server.environ))
 
 
-class S3Contract(StoreContract):
+class S3Contract(SharedStoreContract):
     """The contract, and what only a bucket has."""
 
     @pytest.mark.parametrize("key", AWKWARD_KEYS)
