@@ -42,6 +42,7 @@ setup(
         "pypi_lambda",
         "pypi_lambda.browse",
         "pypi_lambda.cli",
+        "pypi_lambda.http",
         "pypi_lambda.manage",
         "pypi_lambda.migrate",
     ],

@@ -44,10 +44,10 @@ from pypi_lambda.http import (
     negotiate,
     without_body,
 )
+from pypi_lambda.http.percent import quote_path, quote_query
 from pypi_lambda.index import Index, Page, ReadAhead, Standing, View
 from pypi_lambda.mirror import Mirror
 from pypi_lambda.page_delivery import PageDelivery
-from pypi_lambda.percent import quote_path, quote_query
 from pypi_lambda.records import MAX_RECORD_BYTES, User
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypi_lambda.percent import BrokenEscape, quote_part, quote_path, quote_query, unquote
+from pypi_lambda.http.percent import BrokenEscape, quote_part, quote_path, quote_query, unquote
 
 
 @given(text=st.text())

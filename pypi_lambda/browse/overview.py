@@ -16,8 +16,8 @@ from pypi_lambda import __version__
 from pypi_lambda.browse.layout import Markup, copyable, joined, page, text
 from pypi_lambda.browse.versions import latest_version
 from pypi_lambda.http import Request, Response
+from pypi_lambda.http.percent import quote_path
 from pypi_lambda.index import Index, View
-from pypi_lambda.percent import quote_path
 from pypi_lambda.records import User
 from pypi_lambda.telling import tell_change
 

@@ -1,4 +1,6 @@
-"""Percent-encoding. Pure; the standard library's `urllib.parse` takes longer to import than all of this to run.
+"""Paths and queries: percent-encoding, done and undone. Pure.
+
+The standard library's `urllib.parse` takes longer to import than all of this to run.
 
 RFC 3986 (2.1 percent-encoding, 3.3 path, 3.4 query).
 """
@@ -6,7 +8,12 @@ RFC 3986 (2.1 percent-encoding, 3.3 path, 3.4 query).
 import binascii
 import re
 
+from pypi_lambda.http.faults import BadRequest, UriTooLong
+
+MAX_PATH_LENGTH = 2_048  # a base path and two names of at most 240 characters, with room
+
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class BrokenEscape(ValueError):
@@ -50,3 +57,26 @@ def quote_query(text: str) -> str:
 
 def _quoted(text: str, unsafe: re.Pattern[bytes]) -> str:
     return unsafe.sub(lambda match: b"%%%02X" % match[0][0], text.encode("utf-8", "replace")).decode("ascii")
+
+
+def decode_path(raw: bytes | str) -> str:
+    """Return the text of a path whose percent-encoding the server has undone.
+
+    Args:
+        raw: the bytes, or a PATH_INFO, which carries bytes as Latin-1 characters.
+
+    Raises:
+        BadRequest: it is not UTF-8, or has control characters.
+        UriTooLong: it is longer than any path here.
+    """
+    if len(raw) > MAX_PATH_LENGTH:
+        raise UriTooLong(f"the path has {len(raw):,} bytes; at most {MAX_PATH_LENGTH:,} are possible")
+    if isinstance(raw, str) and raw.isascii() and raw.isprintable():
+        return raw  # as nearly every path is; what follows would say the same
+    try:
+        text = (raw.encode("latin-1") if isinstance(raw, str) else raw).decode("utf-8")
+    except UnicodeError:
+        raise BadRequest(f"the path {raw[:200]!r} is not UTF-8") from None
+    if _CONTROL.search(text):
+        raise BadRequest(f"the path {text[:200]!r} has control characters")
+    return text
