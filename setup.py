@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from setuptools import Command, setup
+from setuptools import Command, find_packages, setup
 
 HERE = Path(__file__).parent
 
@@ -37,15 +37,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=[
-        "indexer",
-        "pypi_lambda",
-        "pypi_lambda.browse",
-        "pypi_lambda.cli",
-        "pypi_lambda.http",
-        "pypi_lambda.manage",
-        "pypi_lambda.migrate",
-    ],
+    packages=find_packages(include=["indexer", "indexer.*", "pypi_lambda", "pypi_lambda.*"]),
     package_data={"indexer": ["py.typed"], "pypi_lambda": ["py.typed"]},
     install_requires=[
         "boto3",

@@ -16,6 +16,7 @@ from indexer.rebuild import Rebuilt, load_snapshot, rebuild
 from indexer.simple import Renderer
 from indexer.store import ObjectStore
 
+FROM_ZERO = "from zero"  # what is asked for in the place of an event's number: everything derived, written again
 GATHER_SECONDS = 2.0  # for more of a burst; a tail this young costs requests next to nothing
 # The owner holds it for the two seconds above. Lambda tries an event again after a minute: then the claim of one that
 # died is old enough.

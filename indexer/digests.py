@@ -4,10 +4,12 @@ Knows neither where they come from nor where they go.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from indexer.errors import DigestMismatch
-from indexer.wire import Hashes
+
+Hashes = Mapping[str, str]
+"""Hexadecimal digests by hashlib's name of the algorithm."""
 
 # shake_128 and its like have no length of their own; the rest is what every Python can compute.
 _KNOWN = frozenset(name for name in hashlib.algorithms_guaranteed if not name.startswith("shake"))

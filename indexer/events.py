@@ -16,6 +16,7 @@ from indexer.names import Filename, ProjectName, check_filename, is_normalized
 from indexer.value import names_of, value, values_of
 
 EVENT_VERSION = 1
+MAX_REASON_LENGTH = 1_000  # of a yank or a status; it stands in the page, once for each file
 
 
 @value

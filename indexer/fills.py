@@ -9,8 +9,9 @@ PEP 658, 691 ("Keys (at any level) with a leading underscore are reserved as pri
 from collections.abc import Mapping
 from typing import Any
 
+from indexer.digests import Hashes
 from indexer.names import Filename
-from indexer.wire import Hashes, ProjectPage
+from indexer.wire import ProjectPage
 
 FILLED = "_filled"
 _KEYS = ("size", "upload-time", "core-metadata", "dist-info-metadata")  # in this order: equal pages are equal bytes

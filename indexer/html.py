@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from indexer.wire import API_VERSION, Hashes, HeldBack, ProjectFile, ProjectPage
+from indexer.digests import Hashes
+from indexer.wire import API_VERSION, HeldBack, ProjectFile, ProjectPage
 
 _NAMES_PER_CHUNK = 10_000  # about 500 KB of text at a time; a listing has 927,000 names
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgpack
 
+from indexer.digests import Hashes
 from indexer.errors import CorruptObject
 from indexer.frame import pack, unpack
 from indexer.keys import METADATA
 from indexer.names import Filename
 from indexer.value import value
-from indexer.wire import Hashes
 
 FORMAT_VERSION = 2
 MAX_DECODED_BYTES = 67_108_864  # 64 MiB: as much as the page it comes from may have

@@ -5,13 +5,11 @@ Knows only types; who reads a page from outside has checked it against these bef
 Simple repository API 1.4 (PEP 503, 592, 629, 658, 691, 700, 714, 740, 792).
 """
 
-from collections.abc import Mapping
 from typing import NotRequired, TypedDict
 
-API_VERSION = "1.4"  # 1.5 would promise `namespaces` (PEP 752); HTML stays at 1.4 for good (PEP 833)
+from indexer.digests import Hashes
 
-Hashes = Mapping[str, str]
-"""Hexadecimal digests by hashlib's name of the algorithm."""
+API_VERSION = "1.4"  # 1.5 would promise `namespaces` (PEP 752); HTML stays at 1.4 for good (PEP 833)
 
 Meta = TypedDict("Meta", {"api-version": str})
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pypi_lambda.parts import Announced
 
 INLINE_BYTES = 33_554_432  # 32 MiB in WAIT_SECONDS, less in less: what also a small function and a slow upstream manage
-FROM_ZERO = "from zero"
 ASK_EVERY_SECONDS = 60.0  # clients come back every few seconds while a file arrives
 MAX_ASKED = 1_024
 REPAIR_EVERY_SECONDS = 600.0  # a container that keeps finding damage asks for a repair no more often
@@ -47,6 +46,8 @@ class RemoteRebuilds:
             if self._repair_at is not None and now - self._repair_at < REPAIR_EVERY_SECONDS:
                 return
             self._repair_at = now
+        from indexer.claim import FROM_ZERO
+
         self._control.invoke({"rebuild": FROM_ZERO})
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from indexer.claim import rebuild_up_to
+from indexer.claim import FROM_ZERO, rebuild_up_to
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName
 from indexer.rebuild import rebuild
@@ -12,7 +12,6 @@ from indexer.value import value
 from pypi_lambda.context import Context, Result
 from pypi_lambda.dropbox import take_all
 from pypi_lambda.manage.retention import retention_of
-from pypi_lambda.remote import FROM_ZERO
 from pypi_lambda.service import make_upstream, policy_of, renderer_of
 
 

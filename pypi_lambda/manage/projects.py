@@ -7,13 +7,12 @@ from itertools import islice
 from typing import Annotated
 
 from indexer.errors import InvalidValue
-from indexer.events import ProjectStatusSet
+from indexer.events import MAX_REASON_LENGTH, ProjectStatusSet
 from indexer.names import Filename, ProjectName
 from indexer.project import STATUSES, File, Project
 from indexer.value import value
 from pypi_lambda.context import Context, Result
 
-MAX_REASON_LENGTH = 1_000  # it stands in the page, once for each file
 MAX_LISTED = 20_000  # names of at most 200 characters: an answer of less than 5 MB, and Lambda's may have 6
 MAX_FILES_SHOWN = 2_000  # of at most 1.5 KB each
 

@@ -8,11 +8,10 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Protocol
 
-from indexer.events import timestamp
+from indexer.digests import Hashes
+from indexer.events import MAX_REASON_LENGTH, timestamp
 from indexer.names import Filename, ProjectName
 from indexer.value import value
-from indexer.wire import Hashes
-from pypi_lambda.manage.projects import MAX_REASON_LENGTH
 
 FIRST_MOMENT = datetime(1991, 1, 1, tzinfo=UTC)  # before there was Python; of the year 1 some moments are none in UTC
 
