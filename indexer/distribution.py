@@ -142,6 +142,15 @@ def read_wheel_metadata(file: IO[bytes], filename: Filename, *, from_its_end: bo
     return _read_wheel(file, filename, parse_filename(filename), from_its_end=from_its_end)
 
 
+def read_sdist_metadata(file: IO[bytes], filename: Filename) -> bytes:
+    """Return an sdist's PKG-INFO, to the byte, whatever it says; the whole archive is read.
+
+    Raises:
+        InvalidValue: it is no sdist, or none with PKG-INFO.
+    """
+    return _read_sdist(file, filename, parse_filename(filename))
+
+
 def _check_announced(said: DistributionName, name: ProjectName | None, version: str | None) -> None:
     if name is not None and name != said.project:
         raise InvalidValue("name", name, f"the file's name says {said.project!r}")

@@ -53,6 +53,7 @@ from pypi_lambda.records import MAX_RECORD_BYTES, User
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from pypi_lambda.documents import Documents
     from pypi_lambda.health import Health
     from pypi_lambda.offered import Offers
     from pypi_lambda.parts import Parts
@@ -81,6 +82,7 @@ class App:
         render_metrics: gives the text of the metrics.
         count_page: told of each project page whether it was kept in memory.
         make_offers: called when something of the upstream must have an age, or an earlier moment is asked for.
+        make_documents: called when the legacy JSON API is asked.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class App:
         copies: Copies,
         policy: "Policy | None",
         make_offers: "Callable[[], Offers]",
+        make_documents: "Callable[[], Documents]",
         make_health: "Callable[[], Health]",
         render_metrics: Callable[[], bytes],
         count_page: Callable[[bool], None] = lambda kept: None,
@@ -117,6 +120,7 @@ class App:
             has_min_age=self._has_min_age,
             make_offers=make_offers,
         )
+        self._make_documents = make_documents
         self._make_health = make_health
         self._render_metrics = render_metrics
         self._count_page = count_page
@@ -134,7 +138,9 @@ class App:
             ("simple",): {**read, "POST": self._upload},
             ("simple", "*"): {"GET": self._project, "HEAD": self._project},
             ("simple", "*", "*"): {"GET": self._file, "HEAD": self._file},
-            **{("at", *("*" * count)): {"GET": self._at, "HEAD": self._at} for count in (2, 3, 4)},
+            ("pypi", "*", "*"): {"GET": self._document, "HEAD": self._document},
+            ("pypi", "*", "*", "*"): {"GET": self._document, "HEAD": self._document},
+            **{("at", *("*" * count)): {"GET": self._at, "HEAD": self._at} for count in (2, 3, 4, 5)},
         }
 
     def __call__(self, request: Request) -> Response:
@@ -167,6 +173,8 @@ class App:
         segments = tuple(segment for segment in request.path.split("/") if segment)
         if segments and segments[0] == "+simple":  # hatch reads {upload URL}/+simple/{name}/ before it uploads
             segments = ("simple", *segments[1:])
+        elif segments[1:] == ("json",) and (segments[0], "*") not in self._routes:  # pip-tools: beside `simple/`
+            segments = ("pypi", *segments)
         shape = segments[:1] + ("*",) * (len(segments) - 1)
         methods = self._routes.get(shape)
         if shape == ("health",) and methods is not None and request.method in methods:
@@ -260,12 +268,15 @@ class App:
 
     def _at(self, request: Request, raw_moment: str, *segments: str) -> Response:
         """Answer from what was there at an earlier moment: the same addresses, below another base."""
-        if segments[0] not in ("simple", "+simple"):
+        if len(segments) == 2 and segments[1] == "json" and segments[0] not in ("simple", "+simple"):
+            segments = ("pypi", *segments)
+        answers = _AT_MOMENTS.get(("simple" if segments[0] == "+simple" else segments[0], len(segments)))
+        if answers is None:
             self._authenticate(request)
             raise NotFound(f"there is nothing at {request.path[:200]!r}")
         (moment,) = self._understood(request, lambda: self._moment(raw_moment))
         prefix = f"/at/{raw_moment}"
-        path = "/".join(["/simple", *segments[1:]]) + ("/" if request.path.endswith("/") else "")
+        path = "/".join([f"/{answers[0]}", *segments[1:]]) + ("/" if request.path.endswith("/") else "")
         request = replace(
             request,
             path=path,
@@ -275,7 +286,7 @@ class App:
         if len(segments) == 1:
             self._authenticate(request)
             raise NotFound("an earlier moment has no list of projects; ask for one: /at/{date}/simple/{project}/")
-        return (self._project, self._file)[len(segments) - 2](request, *segments[1:], moment=moment)
+        return answers[1](self, request, *segments[1:], moment=moment)
 
     def _moment(self, raw: str) -> "datetime":
         try:
@@ -298,6 +309,21 @@ class App:
         self._count_page(not wanted)
         get_json = partial(self._page, view, name, "json", ahead, moment)
         return self._page_delivery.send_project(request, name, page, page_format, get_json)
+
+    def _document(self, request: Request, raw: str, *rest: str, moment: "datetime | None" = None) -> Response:
+        """Answer with the legacy JSON document of a project, or of one version: `rest` is `[version,] "json"`."""
+        if rest[-1] != "json":
+            self._authenticate(request)
+            raise NotFound(f"there is nothing at {request.path[:200]!r}")
+        (name,) = self._understood(request, lambda: _project_name(raw))
+        if name != raw:
+            self._authenticate(request)
+            return _redirect(request, "/".join(["/pypi", name, *rest]))
+        wanted = self._keys_to_read(name, "json")
+        _, view, read = self._read(request, *(self._finder(key) for key in wanted))
+        ahead = {key: ReadAhead(key=key, stored=stored) for key, stored in zip(wanted, read, strict=True)}
+        page = self._page(view, name, "json", ahead, moment)
+        return self._make_documents().answer(request, view, name, page, rest[0] if len(rest) > 1 else None)
 
     def _keys_to_read(self, name: ProjectName, extension: str) -> Sequence[str]:
         """Return the keys that will probably be needed for a project's page."""
@@ -342,6 +368,16 @@ class App:
         look = self._files.look(name, filename, moment)
         _, view, (found,) = self._read(request, look.call)
         return self._files.answer(request, view, look, found)
+
+
+# what is answered below `/at/{date}/`, by the first segment there and how many there are
+_AT_MOMENTS: dict[tuple[str, int], tuple[str, Callable[..., Response]]] = {
+    ("simple", 1): ("simple", App._root),
+    ("simple", 2): ("simple", App._project),
+    ("simple", 3): ("simple", App._file),
+    ("pypi", 3): ("pypi", App._document),
+    ("pypi", 4): ("pypi", App._document),
+}
 
 
 def _send_text(text: str) -> Response:

@@ -44,6 +44,13 @@ class Copies:
             self._store.put(key, content, content_type=page_format.content_type)
         return self._redirect(key)
 
+    def redirect_to_document(self, name: ProjectName, content: bytes, content_type: str) -> Response:
+        """Return a redirect to a document about a project, whose links are absolute."""
+        key = page_copy_key(name, blake2b(content, digest_size=16).hexdigest(), "document.json")
+        if self._store.stat(key) is None:
+            self._store.put(key, content, content_type=content_type)
+        return self._redirect(key)
+
     def redirect_to_root(self, request: Request, name: str, chunks: Iterator[bytes], page_format: Format) -> Response:
         """Return a redirect to the root listing.
 

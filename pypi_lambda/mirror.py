@@ -152,6 +152,25 @@ class Mirror:
 
         return self._ingestions.run(key, take, seconds=seconds)
 
+    def find_metadata(self, name: ProjectName, filename: Filename) -> bytes | None:
+        """Return a file's metadata where it is stored, or the upstream has it beside the file: nothing more is fetched.
+
+        Raises:
+            NotFound, DigestMismatch, UpstreamUnavailable: as for `ingest`.
+        """
+        key = cache_key(name, Filename(filename + METADATA))
+        stored = self._store.find(key)
+        if stored is not None:
+            return stored.body
+        source = self._get_source(name, filename)
+        if source.metadata is False:
+            return None
+        body = self._fetch_metadata(filename, source)
+        if body is None:
+            raise NotFound(f"the upstream announces the metadata of {filename!r} but does not give it")
+        self._store.put(key, body, immutable=True)
+        return body
+
     def _take_metadata(
         self, name: ProjectName, wheel: Filename, source: "Source", take_wheel: Callable[[], object]
     ) -> bytes:

@@ -27,6 +27,7 @@ from pypi_lambda.settings import Settings, default_upstream
 if TYPE_CHECKING:
     from indexer.store import Stat
     from indexer.upstream import Upstream
+    from pypi_lambda.documents import Documents
     from pypi_lambda.health import Health
     from pypi_lambda.offered import Offers
     from pypi_lambda.parts import Commits, Parts
@@ -150,6 +151,7 @@ def make_service(
     make_publisher = partial(_make_publisher, store, index, rebuilds)
     make_parts = cache(partial(_make_parts, store, make_publisher, commits))
     make_offers = cache(partial(_make_offers, store, renderer, policy))
+    copies = Copies(store)
     app = App(
         store,
         index=index,
@@ -158,9 +160,10 @@ def make_service(
         make_publisher=make_publisher,
         make_parts=make_parts,
         delivery=Delivery(store, clock=time.monotonic),
-        copies=Copies(store),
+        copies=copies,
         policy=policy,
         make_offers=make_offers,
+        make_documents=cache(partial(_make_documents, store, index, mirror, copies)),
         make_health=cache(partial(_make_health, index)),
         render_metrics=partial(_render_metrics, metrics, index),
         count_page=lambda kept: metrics.count("pages", ("cache", "hit" if kept else "miss")),
@@ -195,6 +198,12 @@ def _make_offers(store: ObjectStore, renderer: Renderer, policy: "Policy | None"
     from pypi_lambda.offered import Offers
 
     return Offers(store, renderer, policy, now=utc_now)
+
+
+def _make_documents(store: ObjectStore, index: Index, mirror: Mirror, copies: Copies) -> "Documents":
+    from pypi_lambda.documents import Documents
+
+    return Documents(store, index=index, mirror=mirror, copies=copies)
 
 
 def _make_parts(store: ObjectStore, make_publisher: "Callable[[], Publisher]", commits: "Commits | None") -> "Parts":

@@ -40,6 +40,7 @@ from pypi_lambda.app import App
 from pypi_lambda.auth import Authenticator, hash_password
 from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import Delivery
+from pypi_lambda.documents import Documents
 from pypi_lambda.health import Health
 from pypi_lambda.http import Request, Response
 from pypi_lambda.index import Index
@@ -285,17 +286,19 @@ def make_app(
     offers = Offers(store, renderer, policy, now=now)
     publisher = Publisher(store, index, now=lambda: NOW, new_id=new_id or ids(), request_rebuild=request_rebuild)
     pages = MirroredPages(store, renderer, make_upstream=lambda: Upstream(upstream, user_agent="tests"), now=now)
+    mirror, copies = Mirror(store, pages, ingestions=Ingestions()), Copies(store)
     return App(
         store,
+        make_documents=lambda: Documents(store, index=index, mirror=mirror, copies=copies),
         make_health=lambda: Health(index, now=lambda: NOW, clock=clock),
         render_metrics=lambda: b"",
         index=index,
         authenticator=authenticator,
-        mirror=Mirror(store, pages, ingestions=Ingestions()),
+        mirror=mirror,
         make_publisher=lambda: publisher,
         make_parts=lambda: Parts(store, publisher, LocalCommits()),
         delivery=Delivery(store, clock=clock),
-        copies=Copies(store),
+        copies=copies,
         policy=policy,
         make_offers=lambda: offers,
     )

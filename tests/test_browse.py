@@ -14,10 +14,9 @@ from indexer.names import Filename, ProjectName
 from pypi_lambda.auth import hash_password
 from pypi_lambda.browse.detail import MAX_ROWS, shown_size
 from pypi_lambda.browse.readme import MAX_MARKUP_BYTES, render_description
-from pypi_lambda.browse.versions import latest_version, sorted_versions
 from pypi_lambda.records import UserRecord, encode_user
 from tests.apps import READER, Answer, Site, running_site
-from tests.builders import added, file
+from tests.builders import added
 from tests.distributions import Distribution, make_metadata, make_wheel
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -269,15 +268,6 @@ def test_description_made_to_take_for_ever(content_type: str, description: str) 
 def test_no_description(metadata: bytes) -> None:
     """Metadata without a description gives none."""
     assert render_description(metadata) is None
-
-
-def test_versions() -> None:
-    """Versions are ordered as installers order them; the latest is final and not yanked where there is such a one."""
-    files = [file(f"demo-{version}.tar.gz", version=version) for version in ("1.9", "1.10", "2.0rc1", "1!0.1", "odd")]
-    assert sorted_versions(files) == ["1!0.1", "2.0rc1", "1.10", "1.9", "odd"]
-    assert latest_version(files[:3]) == "1.10"
-    assert latest_version([file(version="1.0", yanked=""), files[2]]) == "2.0rc1"
-    assert latest_version([]) is None
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,16 @@ def json_page(content: bytes) -> dict[str, Any]:
     return page
 
 
+def test_document(store: ObjectStore) -> None:
+    """A document that is too long is sent from the store, as it is."""
+    copies = Copies(store)
+    address, content_type, content = follow(copies.redirect_to_document(DEMO, b'{"info":{}}', "application/json"))
+    assert (content_type, content) == ("application/json", b'{"info":{}}')
+    again, *_ = follow(copies.redirect_to_document(DEMO, b'{"info":{}}', "application/json"))
+    assert urlsplit(address).path == urlsplit(again).path
+    assert len(contents(store, COPIES)) == 1
+
+
 def test_json(store: ObjectStore) -> None:
     """The copy of a JSON page is that page but for its links, which lead back to the index."""
     response = Copies(store).redirect_to_page(asked(), DEMO, PAGE, Format.JSON)

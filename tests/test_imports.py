@@ -154,6 +154,14 @@ def test_hot_path_is_light() -> None:
     assert {name for name in SLOW if name in loaded} == set()
 
 
+def test_what_is_rarely_asked_for_is_not_loaded() -> None:
+    """The legacy JSON API and the root listing cost nothing to a container that is not asked for them."""
+    rare = {"pypi_lambda.documents", "indexer.legacy", "indexer.versions", "indexer.root", "email"}
+    assert rare - {"email"} <= MODULES.keys()
+    loaded = set(fresh(f"import sys; import {', '.join(HOT)}; print(*sys.modules)").split())
+    assert loaded & rare == set()
+
+
 def test_slow_modules_have_those_names() -> None:
     """What must not be loaded exists under the names that are looked for."""
     code = f"import sys; import {', '.join(SLOW)}; print(*sys.modules)"

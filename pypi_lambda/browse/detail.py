@@ -6,11 +6,11 @@ from indexer.keys import METADATA, file_key
 from indexer.names import ProjectName
 from indexer.project import ACTIVE, WITHHELD_STATUS, File, Project
 from indexer.store import ObjectStore
+from indexer.versions import latest, newest_first
 from pypi_lambda import __version__
 from pypi_lambda.browse.layout import Markup, copyable, joined, page, text
 from pypi_lambda.browse.overview import index_of
 from pypi_lambda.browse.readme import render_description
-from pypi_lambda.browse.versions import latest_version, sorted_versions
 from pypi_lambda.http import NotFound, Request, Response
 from pypi_lambda.index import Index, View
 from pypi_lambda.records import User
@@ -36,9 +36,9 @@ class Detail:
             raise NotFound(f"there is no private project {name!r}")
         project = self._index.project(view, name)
         files = [file for file in project.files.values() if not file.removed]
-        latest = latest_version(files)
-        content = [_head(project, latest), *_install(request, user, project, latest), _files(request, project, files)]
-        readme = self._readme(project, [file for file in files if file.version == latest])
+        newest = latest((file.version, file.yanked is not None) for file in files)
+        content = [_head(project, newest), *_install(request, user, project, newest), _files(request, project, files)]
+        readme = self._readme(project, [file for file in files if file.version == newest])
         if readme is not None:
             content.append(Markup(f'<h2>Description</h2><div class="readme">{readme}</div>'))
         return page(name, root=request.base_path, user=user.username, version=__version__, content=joined(content))
@@ -75,7 +75,7 @@ def _install(request: Request, user: User, project: Project, latest: str | None)
 
 def _files(request: Request, project: Project, files: list[File]) -> Markup:
     rows = []
-    for version in sorted_versions(files):
+    for version in newest_first(file.version for file in files):
         of_version = sorted((file for file in files if file.version == version), key=lambda file: file.filename)
         rows += [_row(request, project, file, version if number == 0 else "") for number, file in enumerate(of_version)]
     if len(rows) > MAX_ROWS:

@@ -1,6 +1,5 @@
 """`GET /` in a browser: the private projects, how to install and upload, and for uploaders what happened last."""
 
-import re
 import shlex
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qs, quote, urlencode
@@ -12,16 +11,14 @@ from indexer.names import ProjectName
 from indexer.project import ACTIVE, Project
 from indexer.store import ObjectStore
 from indexer.value import values_of
+from indexer.versions import latest
 from pypi_lambda import __version__
+from pypi_lambda.address import find_root
 from pypi_lambda.browse.layout import Markup, copyable, joined, page, text
-from pypi_lambda.browse.versions import latest_version
 from pypi_lambda.http import Request, Response
-from pypi_lambda.http.percent import quote_path
 from pypi_lambda.index import Index, View
 from pypi_lambda.records import User
 from pypi_lambda.telling import tell_change
-
-_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:]{2,39}\](:[0-9]{1,5})?")
 
 PROJECTS_A_PAGE = 50  # each is read from the store the first time: some round trips, side by side
 LAST_EVENTS = 15
@@ -118,12 +115,13 @@ def _table(request: Request, projects: Sequence[Project]) -> Markup:
 
 def _row(request: Request, project: Project) -> Markup:
     files = [file for file in project.files.values() if not file.removed]
-    latest = max((file.upload_time for file in files), default="")[:10]
+    newest = latest((file.version, file.yanked is not None) for file in files)
+    uploaded = max((file.upload_time for file in files), default="")[:10]
     link = f"{text(request.base_path)}/project/{quote(project.name)}/"
     mark = "" if project.status == ACTIVE else f' <span class="mark">{text(project.status)}</span>'
     return Markup(
-        f'<tr><td><a href="{link}">{text(project.name)}</a>{mark}</td><td>{text(latest_version(files) or "–")}</td>'
-        f'<td class="date">{text(latest)}</td><td class="number">{len(files)}</td></tr>'
+        f'<tr><td><a href="{link}">{text(project.name)}</a>{mark}</td><td>{text(newest or "–")}</td>'
+        f'<td class="date">{text(uploaded)}</td><td class="number">{len(files)}</td></tr>'
     )
 
 
@@ -159,12 +157,7 @@ def _instructions(request: Request, user: User) -> Markup:
 
 def root_of(request: Request) -> str:
     """Return the index's address as this client knows it, without a slash at its end; shown to the client alone."""
-    if request.root_url:
-        return request.root_url
-    host = request.headers.get("host", "")
-    scheme = request.headers.get("x-forwarded-proto", "http")
-    is_plain = _HOST.fullmatch(host) and scheme in ("http", "https")
-    return f"{scheme}://{host}{quote_path(request.base_path)}" if is_plain else "https://INDEX"
+    return find_root(request) or "https://INDEX"
 
 
 def index_of(request: Request, user: User) -> str:
