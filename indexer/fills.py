@@ -1,7 +1,7 @@
 """What we add to an upstream's page because the upstream leaves it out: `size`, `upload-time`, `core-metadata`. Pure.
 
 A file's entry says under `_filled` which of its values are ours: so the next page of the upstream takes them over, and
-a value that the upstream itself gives one day replaces ours.
+a value that the upstream itself gives one day replaces ours; but not the size of the file that has its digest.
 
 PEP 658, 691 ("Keys (at any level) with a leading underscore are reserved as private"), 700, 714.
 """
@@ -9,7 +9,7 @@ PEP 658, 691 ("Keys (at any level) with a leading underscore are reserved as pri
 from collections.abc import Mapping
 from typing import Any
 
-from indexer.digests import Hashes
+from indexer.digests import Hashes, proves
 from indexer.names import Filename
 from indexer.wire import ProjectPage
 
@@ -52,10 +52,15 @@ def with_fills_of(page: ProjectPage, before: ProjectPage) -> ProjectPage:
     return _with_files(page, files)
 
 
-def filled_times(page: ProjectPage) -> Mapping[Filename, str]:
-    """Return the upload times that were filled in, by file name."""
+def filled_facts(page: ProjectPage) -> Mapping[Filename, Mapping[str, Any]]:
+    """Return the sizes and upload times that were filled in, by file name and `Source`'s attribute."""
     files: Any = page["files"]
-    return {Filename(file["filename"]): file["upload-time"] for file in files if "upload-time" in file.get(FILLED, ())}
+    found = {Filename(file["filename"]): _facts(file) for file in files if FILLED in file}
+    return {filename: facts for filename, facts in found.items() if facts}
+
+
+def _facts(file: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key.replace("-", "_"): file[key] for key in ("size", "upload-time") if key in file[FILLED]}
 
 
 def _agree(one: Hashes, other: Hashes) -> bool:
@@ -65,8 +70,15 @@ def _agree(one: Hashes, other: Hashes) -> bool:
 
 def _filled(entry: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     ours = _ours(entry)
-    news = {key: value for key, value in values.items() if key not in entry or key in ours}
+    news = {
+        key: value for key, value in values.items() if key not in entry or key in ours or _is_wrong(entry, key, value)
+    }
     return _with_ours(entry, {**ours, **news}) if news else entry
+
+
+def _is_wrong(entry: Mapping[str, Any], key: str, value: object) -> bool:
+    """Tell whether the upstream says another size than the file with the announced digest has."""
+    return key == "size" and entry["size"] != value and proves(entry["hashes"])
 
 
 def _ours(entry: Any) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def render_project_html(page: ProjectPage) -> bytes:
     ]
     anchors = map(_anchor, page["files"])
     held = _held_back(page["_held-back"]) if "_held-back" in page else ""
-    head = f"{_HEAD}{''.join(metas)}<title>{title}</title>\n</head>\n<body>\n<h1>{title}</h1>\n{held}"
+    dropped = _dropped(page["_dropped"]["count"]) if "_dropped" in page else ""
+    head = f"{_HEAD}{''.join(metas)}<title>{title}</title>\n</head>\n<body>\n<h1>{title}</h1>\n{held}{dropped}"
     text = f"{head}{''.join(anchors)}{_FOOT}"
     return text.encode("utf-8", "replace")
 
@@ -51,6 +52,10 @@ def render_project_html(page: ProjectPage) -> bytes:
 def _held_back(held: HeldBack) -> str:
     until = "nobody knows when" if held["until"] is None else held["until"]
     return f"<!-- {held['files']} more files are held back, the next until {_escape(until)} -->\n"
+
+
+def _dropped(count: int) -> str:
+    return f"<!-- {count} more files of the upstream are left out, named under _dropped in the JSON page -->\n"
 
 
 def render_root_html(names: Iterable[str]) -> Iterator[bytes]:
@@ -121,6 +126,8 @@ def _attributes(file: ProjectFile) -> str:
         text += f' data-upload-time="{_escape(upload_time)}"'
     if (size := file.get("size")) is not None:
         text += f' data-size="{size}"'
+    if file.get("_unverified"):  # for people: no digest that proves the file was announced
+        text += ' data-unverified="true"'
     return text
 
 

@@ -2,39 +2,41 @@
 
 The page we serve keeps all that the upstream gives, unknown keys too, but every file's link is relative to it, and
 every wheel is said to have metadata: where the upstream announces none, it is taken from the wheel. What is of the
-wrong type or unsafe is left out, so that nobody after this module has to doubt a page.
+wrong form or unsafe is left out, so that nobody after this module has to doubt a page; files that are left out are
+named under `_dropped`, those that no digest proves have `_unverified`.
 
 Simple repository API (PEP 503, 592, 658, 691, 700, 714, 740, 792). An HTML page is `indexer.html_listing`'s to read.
 """
 
 from collections.abc import Callable, Mapping
-from types import NoneType
 from typing import Any
 
 import orjson
 
+from indexer.digests import NAMELESS, Hashes, find_strongest, proves
+from indexer.entry import read_values
 from indexer.errors import InvalidValue, UpstreamNonsense
 from indexer.fills import advertised
+from indexer.hashes import joined, read_hashes, read_link
 from indexer.html import file_link
-from indexer.names import Filename, ProjectName, check_filename, normalize_name
+from indexer.marks import UNVERIFIED, with_dropped
+from indexer.names import Filename, ProjectName, check_listed_filename, normalize_name
 from indexer.sources import Source
 from indexer.url import absolute_url, shown_url
 from indexer.value import value
+from indexer.wheel_names import is_wheel_of
 from indexer.wire import API_VERSION, ProjectPage
 
-_MAX_DIGEST_CHARS = 256  # sha512 has 128
+# PEP 708 was rejected: no client heeds these, and we are no party to what they say.
+_REJECTED_KEYS = frozenset({"tracks", "alternate-locations"})
 
-# What a file's entry may hold where the specification says what that is; anything else is served as if it were absent.
-_FILE_TYPES: Mapping[str, tuple[type, ...]] = {
-    "size": (int,),
-    "upload-time": (str,),
-    "requires-python": (str, NoneType),
-    "yanked": (bool, str),
-    "gpg-sig": (bool,),
-    "provenance": (str, NoneType),
-    "core-metadata": (),  # what is said of these is `_metadata`'s to read
-    "dist-info-metadata": (),
-}
+
+@value
+class Dropped:
+    """An entry that is not served, as far as it has a name, and why."""
+
+    filename: str
+    reason: str
 
 
 @value
@@ -44,12 +46,12 @@ class Listing:
     Attributes:
         page: what is served; to be rendered as JSON or HTML.
         sources: where each file comes from.
-        dropped: how many entries were left out: no safe name, no usable link, or a name that was there before.
+        dropped: the entries that were left out; the page names the first of them.
     """
 
     page: ProjectPage
     sources: Mapping[Filename, Source]
-    dropped: int
+    dropped: tuple[Dropped, ...]
 
 
 def parse_listing(
@@ -65,24 +67,38 @@ def parse_listing(
     Raises:
         UpstreamNonsense: it is no page of this project: a login form, a broken page, another project's.
     """
-    read = _READERS.get(content_type.partition(";")[0].strip().lower())
-    page = None if read is None else read(project, content, url)
+    media_type, _, parameters = content_type.partition(";")
+    read = _READERS.get(media_type.strip().lower())
+    page = None if read is None else read(project, content, url, parameters)
     if page is None:
         raise UpstreamNonsense(f"{shown_url(url)} answered with something that is no page of the project {project}")
     return _listing(project, page, url, hash_dist_info_metadata=hash_dist_info_metadata)
 
 
-def _read_json(project: ProjectName, content: bytes, _url: str) -> dict[str, Any] | None:
+def _read_json(project: ProjectName, content: bytes, _url: str, _parameters: str) -> dict[str, Any] | None:
     try:
-        page = orjson.loads(content)
+        page = _loaded(content)
         orjson.dumps(page)  # reads 1,024 levels of nesting, writes 254: what cannot be served must fail here
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+    except (ValueError, LookupError, orjson.JSONEncodeError):
         return None
     if not isinstance(page, dict) or not isinstance(page.get("files"), list):
         return None
     meta = page.get("meta")
     version = str(meta.get("api-version", "1.0")) if isinstance(meta, dict) else "1.0"
-    return page if version.startswith("1.") and _is_named(page.get("name", project), project) else None
+    is_known = version.partition(".")[0] == "1"
+    return page if is_known and _is_named(page.get("name", project), project) else None
+
+
+def _loaded(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        from json import detect_encoding  # as clients do it: a byte order mark, UTF-16
+
+        encoding = detect_encoding(content)
+        if encoding == "utf-8":
+            raise
+        return orjson.loads(content.decode(encoding))
 
 
 def _is_named(name: object, project: ProjectName) -> bool:
@@ -92,38 +108,26 @@ def _is_named(name: object, project: ProjectName) -> bool:
         return False
 
 
-def _read_html(project: ProjectName, content: bytes, url: str) -> dict[str, Any] | None:
+def _read_html(project: ProjectName, content: bytes, url: str, parameters: str) -> dict[str, Any] | None:
     from indexer.html_listing import read_html_page
 
-    return read_html_page(project, content, url)
+    return read_html_page(project, content, url, parameters=parameters)
 
 
 def _listing(project: ProjectName, page: dict[str, Any], url: str, *, hash_dist_info_metadata: bool) -> Listing:
     files: list[dict[str, Any]] = []
     sources: dict[Filename, Source] = {}
+    dropped: list[Dropped] = []
     for entry in page["files"]:
-        filename = _find_filename(entry)
-        link = entry.get("url") if filename is not None else None
-        source_url = absolute_url(link, base=url) if isinstance(link, str) else None
-        if filename is None or source_url is None or filename in sources:
+        try:
+            file, source = _read_entry(project, entry, url, hash_dist_info_metadata=hash_dist_info_metadata)
+            if file["filename"] in sources:
+                raise _Unusable("a file of this name is listed before it")
+        except _Unusable as fault:
+            dropped.append(Dropped(filename=_shown_name(entry), reason=str(fault)))
             continue
-        file = _file(filename, entry, url)
-        metadata = _metadata(entry)
-        if metadata:
-            file["core-metadata"] = metadata
-            file["dist-info-metadata"] = metadata if hash_dist_info_metadata else True
-        elif filename.endswith(".whl"):
-            file = advertised(file)
-        elif metadata is False:
-            file["core-metadata"] = file["dist-info-metadata"] = False
         files.append(file)
-        sources[filename] = Source(
-            url=source_url,
-            hashes=file["hashes"],
-            size=file.get("size"),
-            metadata=metadata or False,
-            upload_time=file.get("upload-time"),
-        )
+        sources[file["filename"]] = source
     served = _public(page) | {
         "meta": _public(page.get("meta")) | {"api-version": API_VERSION},
         "name": project,
@@ -132,36 +136,75 @@ def _listing(project: ProjectName, page: dict[str, Any], url: str, *, hash_dist_
     }
     if "project-status" in served:
         served["project-status"] = _texts(_public(served["project-status"]))
+    if dropped:
+        served = with_dropped(served, [(each.filename, each.reason) for each in dropped])
     return Listing(
         page=served,  # type: ignore[arg-type]  # a TypedDict cannot hold keys nobody has thought of yet
         sources=sources,
-        dropped=len(page["files"]) - len(files),
+        dropped=tuple(dropped),
     )
 
 
-def _find_filename(entry: object) -> Filename | None:
+class _Unusable(Exception):
+    """An entry cannot be served."""
+
+
+def _read_entry(
+    project: ProjectName, entry: object, url: str, *, hash_dist_info_metadata: bool
+) -> tuple[dict[str, Any], Source]:
+    """Return what is served in an entry's place, and where the file comes from."""
     if not isinstance(entry, dict) or not isinstance(entry.get("filename"), str):
-        return None
+        raise _Unusable("the entry names no file")
     try:
-        return check_filename(entry["filename"])
-    except InvalidValue:
-        return None
+        filename, link = check_listed_filename(entry["filename"]), entry.get("url")
+    except InvalidValue as fault:
+        raise _Unusable(f"its name is none that is served: {fault.accepted}") from None
+    source_url = absolute_url(link, base=url) if isinstance(link, str) else None
+    if source_url is None:
+        raise _Unusable("its link is no http or https URL")
+    digests = joined(read_hashes(entry.get("hashes")), read_link(entry["url"]))
+    if digests.fault is not None:
+        raise _Unusable(f"{digests.fault}: it cannot be checked")
+    hashes = _strongest(digests.hashes)
+    file = read_values(entry, url=url) | {"filename": filename, "url": file_link(filename), "hashes": _shown(hashes)}
+    if not proves(hashes):
+        file[UNVERIFIED] = True
+    is_wheel = filename.endswith(".whl")
+    metadata = _metadata(entry) if not is_wheel or is_wheel_of(project, filename) else None
+    if metadata:
+        file["core-metadata"] = metadata
+        file["dist-info-metadata"] = metadata if hash_dist_info_metadata else True
+    elif is_wheel and is_wheel_of(project, filename):
+        file = advertised(file)
+    elif metadata is False:
+        file["core-metadata"] = file["dist-info-metadata"] = False
+    source = Source(
+        url=source_url,
+        hashes=hashes,
+        size=file.get("size"),
+        metadata=metadata or False,
+        upload_time=file.get("upload-time"),
+    )
+    return file, source
 
 
-def _file(filename: Filename, entry: dict[str, Any], url: str) -> dict[str, Any]:
-    file = {
-        key: value
-        for key, value in entry.items()
-        if not key.startswith("_") and (key not in _FILE_TYPES or type(value) in _FILE_TYPES[key])
-    }
-    if file.get("size", 0) < 0:
-        del file["size"]
-    if file.get("provenance") is not None:
-        file["provenance"] = absolute_url(file["provenance"], base=url)
-    return file | {"filename": filename, "url": file_link(filename), "hashes": _hashes(entry.get("hashes"))}
+def _shown_name(entry: object) -> str:
+    filename = entry.get("filename") if isinstance(entry, dict) else None
+    return filename if isinstance(filename, str) else ""
 
 
-def _metadata(entry: dict[str, Any]) -> bool | dict[str, str] | None:
+def _strongest(hashes: Hashes) -> Hashes:
+    """Return the one digest that is compared: of several, clients pick each its own, by order or by strength."""
+    algorithm = find_strongest(hashes)
+    return {} if algorithm is None else {algorithm: hashes[algorithm]}
+
+
+def _shown(hashes: Hashes) -> Hashes:
+    """Return what the page says: pip ends with an error at an algorithm that Python has no name for."""
+    return {} if NAMELESS in hashes else hashes
+
+
+def _metadata(entry: dict[str, Any]) -> bool | Hashes | None:
     """Return what is announced about `.metadata`: digests, a flag, or nothing.
 
     PEP 714: clients "SHOULD prefer core-metadata over dist-info-metadata".
@@ -169,27 +212,17 @@ def _metadata(entry: dict[str, Any]) -> bool | dict[str, str] | None:
     for key in ("core-metadata", "dist-info-metadata"):
         value = entry.get(key)
         if isinstance(value, dict):
-            return _hashes(value) or True
+            return _shown(_strongest(read_hashes(value).hashes)) or True
         if isinstance(value, bool):
             return value
     return None
 
 
-def _hashes(value: object) -> dict[str, str]:
-    """Return the entries that can be digests, in lower case."""
-    return {algorithm: digest.lower() for algorithm, digest in _texts(value).items() if _is_digest(algorithm, digest)}
-
-
-def _is_digest(algorithm: str, digest: str) -> bool:
-    printable = algorithm.isascii() and algorithm.replace("_", "").replace("-", "").isalnum()
-    return (
-        printable and len(digest) <= _MAX_DIGEST_CHARS and bool(digest) and not digest.strip("0123456789abcdefABCDEF")
-    )
-
-
 def _public(value: object) -> dict[str, Any]:
     """Return the members that are not private to the upstream: "Keys prefixed with an underscore are private"."""
-    return {key: member for key, member in value.items() if not key.startswith("_")} if isinstance(value, dict) else {}
+    if not isinstance(value, dict):
+        return {}
+    return {key: member for key, member in value.items() if key[:1] != "_" and key not in _REJECTED_KEYS}
 
 
 def _texts(value: object) -> dict[str, str]:
@@ -206,7 +239,7 @@ def _versions(project: ProjectName, given: object, filenames: Mapping[Filename, 
     return list(dict.fromkeys(version for version in found if version is not None))
 
 
-_READERS: dict[str, Callable[[ProjectName, bytes, str], dict[str, Any] | None]] = {
+_READERS: dict[str, Callable[[ProjectName, bytes, str, str], dict[str, Any] | None]] = {
     "application/vnd.pypi.simple.v1+json": _read_json,
     "application/json": _read_json,
     "application/vnd.pypi.simple.v1+html": _read_html,

@@ -15,16 +15,19 @@ ProjectName = NewType("ProjectName", str)
 """A normalised project name: lower case, runs of `-_.` are one `-`."""
 
 Filename = NewType("Filename", str)
-"""A single path segment of printable ASCII that can be a distribution's name; never `.`/`..`, no `/`, no space."""
+"""A single path segment of printable ASCII that can be a distribution's name; never `.`/`..`, no `/`. One that is
+published here has no space and no bracket either."""
 
 MAX_NAME_LENGTH = 200  # the longest among 927,000 public names is under 100
-MAX_FILENAME_LENGTH = 240  # file systems stop at 255 bytes, and `.metadata` is appended
+MAX_FILENAME_LENGTH = 246  # file systems stop at 255 bytes, and `.metadata` is appended
 
 # "valid non-normalized names: ^([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])$ with re.IGNORECASE"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _SEPARATORS = re.compile(r"[-_.]+")
 _NORMALIZED = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*")
+# What pip takes beside that, as far as it means nothing to a shell's, a header's or a URL's parser when it is quoted.
+_LISTED_FILENAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._+!~,=@()\[\] -]*[A-Za-z0-9._+!~,=@()\[\]-])?")
 
 
 def normalize_name(raw: str, *, field: str = "name") -> ProjectName:
@@ -67,5 +70,21 @@ def check_filename(raw: str, *, field: str = "filename") -> Filename:
             raw,
             f"a file name is at most {MAX_FILENAME_LENGTH} ASCII letters, digits and '._+!-', without a path "
             "and without '..'",
+        )
+    return Filename(raw)
+
+
+def check_listed_filename(raw: str, *, field: str = "filename") -> Filename:
+    """Return the name of a file that an upstream lists, which may have spaces and brackets, as a `Filename`.
+
+    Raises:
+        InvalidValue: it has a path separator, a control character, what only some parsers read alike, or is too long.
+    """
+    if len(raw) > MAX_FILENAME_LENGTH or not _LISTED_FILENAME.fullmatch(raw) or ".." in raw:
+        raise InvalidValue(
+            field,
+            raw,
+            f"a file name is at most {MAX_FILENAME_LENGTH} ASCII letters, digits, spaces and '._+!~,=@()[]-', "
+            "without a path and without '..'",
         )
     return Filename(raw)

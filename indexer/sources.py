@@ -8,7 +8,7 @@ from typing import Any
 
 import msgpack
 
-from indexer.digests import Hashes
+from indexer.digests import Hashes, proves
 from indexer.errors import CorruptObject
 from indexer.frame import pack, unpack
 from indexer.keys import METADATA
@@ -26,7 +26,7 @@ class Source:
 
     Attributes:
         url: absolute, http or https, without credentials.
-        hashes: announced hexadecimal digests by algorithm; empty when none was announced.
+        hashes: the strongest announced digest, hexadecimal, by its algorithm; empty when there is none that we know.
         size: bytes, where the upstream says so.
         metadata: whether `{url}.metadata` is announced, or its announced digests.
         upload_time: as `YYYY-MM-DDThh:mm:ss.ffffffZ`, where the upstream says so or it was filled in.
@@ -42,6 +42,11 @@ class Source:
     def sha256(self) -> str | None:
         """The digest the mirror checks, where it was announced."""
         return self.hashes.get("sha256")
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether the bytes that have its digest are the announced ones: none, or a weak one, proves nothing."""
+        return proves(self.hashes)
 
     @property
     def metadata_url(self) -> str:

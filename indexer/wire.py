@@ -35,6 +35,7 @@ ProjectFile = TypedDict(
         "yanked": NotRequired[bool | str],
         "gpg-sig": NotRequired[bool],
         "provenance": NotRequired[str | None],
+        "_unverified": NotRequired[bool],
     },
 )
 """One file; `size` in bytes, `upload-time` as `YYYY-MM-DDThh:mm:ss.ffffffZ`, `yanked` a reason or a flag."""
@@ -47,6 +48,20 @@ class HeldBack(TypedDict):
     until: str | None
 
 
+class DroppedFile(TypedDict):
+    """A file of the upstream that is not served; its name may be unsafe."""
+
+    filename: str
+    reason: str
+
+
+class DroppedFiles(TypedDict):
+    """How many files of the upstream are not served, and the first of them."""
+
+    count: int
+    files: list[DroppedFile]
+
+
 ProjectPage = TypedDict(
     "ProjectPage",
     {
@@ -56,6 +71,7 @@ ProjectPage = TypedDict(
         "files": list[ProjectFile],
         "project-status": NotRequired[ProjectStatus],
         "_held-back": NotRequired[HeldBack],
+        "_dropped": NotRequired[DroppedFiles],
     },
 )
 

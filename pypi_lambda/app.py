@@ -22,7 +22,7 @@ from indexer.errors import (
     UpstreamNonsense,
     UpstreamUnavailable,
 )
-from indexer.names import Filename, ProjectName, check_filename, normalize_name
+from indexer.names import Filename, ProjectName, check_listed_filename, normalize_name
 from indexer.store import ObjectStore
 from indexer.value import replace
 from pypi_lambda.auth import Authenticator, read_claim
@@ -398,7 +398,7 @@ def _project_name(raw: str) -> ProjectName:
 
 def _filename(raw: str) -> Filename:
     try:
-        return check_filename(raw)
+        return check_listed_filename(raw)
     except InvalidValue as error:
         raise NotFound(str(error)) from None
 

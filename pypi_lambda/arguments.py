@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NewType, TypeVar, cast, get_type_hints
 
 from indexer.errors import InvalidValue
-from indexer.names import Filename, ProjectName, check_filename, normalize_name
+from indexer.names import Filename, ProjectName, check_listed_filename, normalize_name
 from indexer.value import names_of, required_names_of
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _project(field: str, value: object) -> ProjectName:
 
 
 def _file(field: str, value: object) -> Filename:
-    return check_filename(_text(field, value), field=field)
+    return check_listed_filename(_text(field, value), field=field)
 
 
 _PARSERS: Mapping[Any, Callable[[str, object], Any]] = {

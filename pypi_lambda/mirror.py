@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from indexer.digests import verified
+from indexer.digests import Counted, verified
 from indexer.errors import InvalidValue, StoreUnavailable, UpstreamUnavailable
 from indexer.events import timestamp
 from indexer.keys import METADATA, cache_key
@@ -117,12 +117,12 @@ class Mirror:
         with self.pages.upstream().open_file(source.url, limit=MAX_FILE_BYTES) as download:
             if download is None:
                 raise NotFound(f"the upstream lists {filename!r} but does not have it")
-            chunks = verified(filename, download.chunks, hashes=source.hashes, size=source.size)
+            counted = Counted(download.chunks)
+            chunks = verified(filename, counted, hashes=source.hashes, size=source.size)
             self._store.write(key, chunks, immutable=True)
-        if source.size is None or source.upload_time is None:
-            stat = self._store.stat(key)
-            if stat is not None:
-                self.pages.fill(name, filename, size=stat.size, upload_time=_upload_time(download.last_modified, stat))
+        stat = None if source.size == counted.size and source.upload_time else self._store.stat(key)
+        if stat is not None:
+            self.pages.fill(name, filename, size=stat.size, upload_time=_upload_time(download.last_modified, stat))
 
     def get_metadata(
         self, name: ProjectName, filename: Filename, ahead: ReadAhead | None, *, seconds: float | None = None

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from indexer.upstream import Upstream
 
 ABSENT_SECONDS = 60  # a name that the upstream does not have is not asked for again: somebody mistyped it in a build
+MAX_LOGGED = 5  # of the files that a page is served without; the page names more
 MAX_REMEMBERED = 4_096  # names of which a failure or the absence is remembered, each
 # pip and poetry stop reading after 15 s. Who has a page to fall back on should not wait that long for a newer one.
 WAIT_SECONDS = 10.0
@@ -143,8 +144,9 @@ class MirroredPages:
         from pypi_lambda.revisions import revise_file
 
         def revise(before: KeptPage | None) -> Revision | None:
-            # The sources have nothing of what is filled in but the upload time.
-            sources = None if before is None or upload_time is None else self._kept.find_sources(name, before.check)
+            # The sources have nothing else of what is filled in.
+            is_known = size is None and upload_time is None
+            sources = None if before is None or is_known else self._kept.find_sources(name, before.check)
             return revise_file(
                 before, sources, filename, size=size, upload_time=upload_time, lacks_metadata=lacks_metadata
             )
@@ -271,8 +273,10 @@ class MirroredPages:
             url=answer.url,
             hash_dist_info_metadata=self._renderer.hash_dist_info_metadata,
         )
+        for dropped in listing.dropped[:MAX_LOGGED]:
+            logger.warning("left out of the page of %s: %r: %s", name, dropped.filename[:300], dropped.reason)
         if listing.dropped:
-            logger.warning("the upstream's page of %s has %d files that cannot be served", name, listing.dropped)
+            logger.warning("the upstream's page of %s has %d files that cannot be served", name, len(listing.dropped))
         return partial(
             revise_with_page, asked=asked, fetched=answer, listing=listing, renderer=self._renderer, anew=anew
         )

@@ -9,7 +9,7 @@ RFC 9111 (freshness, validation).
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from indexer.fills import filled, filled_times, with_fills_of
+from indexer.fills import filled, filled_facts, with_fills_of
 from indexer.json_bytes import decode_json, encode_json
 from indexer.names import Filename
 from indexer.simple import Renderer, compress, decompress
@@ -141,10 +141,10 @@ def _content(page: Page) -> ProjectPage:
 
 
 def _listed(sources: Mapping[Filename, Source], page: ProjectPage) -> Listed:
-    """Return where the files come from, with the upload times that were filled in on the page."""
-    times = filled_times(page)
-    timed = {name: replace(sources[name], upload_time=time) for name, time in times.items() if name in sources}
-    sources = {**sources, **timed}
+    """Return where the files come from, with the sizes and upload times that were filled in on the page."""
+    facts = filled_facts(page)
+    known = {name: replace(sources[name], **facts[name]) for name in facts if name in sources}
+    sources = {**sources, **known}
     return Listed(sources=sources, body=encode_sources(sources))
 
 

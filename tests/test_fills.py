@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from indexer.fills import advertised, filled, filled_times, with_fills_of
+from indexer.fills import advertised, filled, filled_facts, with_fills_of
 from indexer.names import Filename
 
 WHEEL = Filename("six-1.0-py3-none-any.whl")
@@ -36,9 +36,18 @@ def test_what_is_missing_is_filled_in() -> None:
 
 
 def test_what_the_upstream_says_stays() -> None:
-    """The upstream's word is never replaced by ours."""
+    """The upstream's word is not replaced by ours."""
     page = make_page(make_entry(size=7, upload_time=TIME, core_metadata=True, dist_info_metadata=True))
-    assert fill(page, size=8, upload_time=LATER, lacks_metadata=True) == page
+    assert fill(page, size=7, upload_time=LATER, lacks_metadata=True) == page
+
+
+def test_a_wrong_size() -> None:
+    """The size of the file with the announced digest is right, whatever the upstream goes on saying of it."""
+    page = fill(make_page(make_entry(size=6)), size=7)
+    assert page == make_page(make_entry(size=7, _filled=["size"]))
+    assert with_fills_of(make_page(make_entry(size=6)), page) == page
+    unproved = make_page(make_entry(size=6, hashes={"md5": "ab" * 16}))
+    assert fill(unproved, size=7) == unproved
 
 
 def test_ours_can_be_bettered() -> None:
@@ -93,7 +102,9 @@ class TestNextPage:
         assert with_fills_of(make_page(), self.before()) == make_page()
 
 
-def test_times_are_known_by_file() -> None:
-    """The times that we filled in, and no others, are returned by file name."""
+def test_facts_are_known_by_file() -> None:
+    """The times and sizes that we filled in, and no others, are returned by file name."""
     page = fill(make_page(make_entry(), make_entry(filename="x.zip", upload_time=LATER)), upload_time=TIME)
-    assert filled_times(page) == {WHEEL: TIME}
+    assert filled_facts(page) == {WHEEL: {"upload_time": TIME}}
+    assert filled_facts(fill(page, size=7)) == {WHEEL: {"size": 7, "upload_time": TIME}}
+    assert filled_facts(make_page(advertised(make_entry()))) == {}

@@ -564,7 +564,8 @@ class TestFills:
         with mirroring(watched, upstream) as mirror:
             read_page(mirror, store)
             count = len(watched.calls)
-            mirror.pages.fill(SIX, Filename(OLD.filename), size=1, upload_time=self.TIME, lacks_metadata=True)
+            size = len(OLD.content)
+            mirror.pages.fill(SIX, Filename(OLD.filename), size=size, upload_time=self.TIME, lacks_metadata=True)
             mirror.pages.fill(SIX, Filename("six-0.1.tar.gz"), size=1)
             mirror.pages.fill(ProjectName("seven"), Filename("seven-0.1.tar.gz"), size=1)
         assert {call.method for call in watched.calls[count:]} <= READING
