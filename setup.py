@@ -53,14 +53,14 @@ setup(
         "readme-renderer>=44",
         "requests>=2.32",
         "urllib3>=2",  # truncated answers are noticed only from 2.0 on
-        "zstandard>=0.23",
+        "zstandard>=0.23; python_version < '3.15'",  # the standard library has it, and there is no wheel
     ],
     extras_require={
         # What a laptop or a server needs and the Lambda function does not.
         "serve": ["click>=8.1", "granian>=2.5", "tqdm>=4.66"],
         "bench": ["matplotlib>=3.9", "waitress"],
         "test": [
-            "cfn-lint>=1.58",
+            "cfn-lint>=1.58; python_version < '3.15'",
             "awslambdaric",
             "hypothesis",
             "mypy",

@@ -21,7 +21,6 @@ from pathlib import Path
 from statistics import median
 
 import msgpack
-import zstandard
 from rbloom import Bloom
 
 from benchmarks.containers import (
@@ -102,7 +101,7 @@ def _snapshots() -> dict[str, bytes]:
     content = frame.unpack(shipped, limit=snapshot.MAX_SNAPSHOT_BYTES)
     found = {"shipped": shipped}
     for level in LEVELS:
-        found[f"level-{level}"] = zstandard.ZstdCompressor(level=level, write_checksum=True).compress(content)
+        found[f"level-{level}"] = frame.pack(content, level)
     for rate in RATES:
         digest = code_digest("indexer/snapshot.py", "indexer/frame.py")
         path = kept(f"rate-{rate}-{digest}", lambda path, rate=rate: path.write_bytes(_with_rate(shipped, rate)))  # type: ignore[misc]

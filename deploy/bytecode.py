@@ -22,12 +22,13 @@ CODE_ROOT = "/var/task"  # where Lambda unpacks the zip; tracebacks name it
 PROBE_SECONDS = 20.0  # an interpreter starts in 20 ms; a version manager's stand-in may think for a while
 COMPILE_SECONDS = 300.0  # it takes 5
 
-_PROBE = "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2])"
+# Before its first release, a version's bytecode may still change.
+_PROBE = "import sys; v = sys.version_info; print(sys.implementation.name, '%d.%d' % v[:2], v.releaselevel)"
 
 
 def find_compiler(target: Target, environ: Mapping[str, str]) -> str | None:
-    """Return the path of an interpreter of the target's minor version, or None when this machine has none."""
-    expected = f"cpython {target.python}"
+    """Return the path of a released interpreter of the target's minor version, or None when this machine has none."""
+    expected = f"cpython {target.python} final"
     return next((found for found in _candidates(target, environ) if _probe(found) == expected), None)
 
 
@@ -50,8 +51,10 @@ def compile_all(compiler: str, folder: Path) -> None:
 
 def _candidates(target: Target, environ: Mapping[str, str]) -> Iterator[str]:
     yield sys.executable
-    if found := shutil.which(f"python{target.python}", path=environ.get("PATH")):
-        yield found
+    # Each folder of its own: a version manager's stand-in, which may lead nowhere, hides what comes behind it.
+    for folder in environ.get("PATH", os.defpath).split(os.pathsep):
+        if found := shutil.which(f"python{target.python}", path=folder or os.curdir):
+            yield found
     yield from _found_by_uv(target, environ)
     pyenv = Path(environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     yield from sorted(map(str, pyenv.glob(f"versions/{target.python}.*/bin/python{target.python}")))

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from deploy.elf import strip
+from deploy.elf import needed_glibc, strip
+from deploy.errors import Unbuildable
+from deploy.target import NEWEST_GLIBC_MINOR
 
 OUR_PACKAGES = ("indexer", "pypi_lambda")
 
@@ -114,15 +116,26 @@ def our_entries(root: Path, version: str) -> Iterator[Entry]:
 
 
 def wheel_entries(wheels: Iterable[Path]) -> Iterator[Entry]:
-    """Yield the wheels' files: installing a wheel means unpacking it, but for scripts and headers."""
+    """Yield the wheels' files: installing a wheel means unpacking it, but for scripts and headers.
+
+    Raises:
+        Unbuildable: a shared object needs a newer glibc than the runtime has, whatever the wheel's tag says.
+    """
     for wheel in wheels:
         package = " ".join(wheel.name.split("-")[:2])
         with zipfile.ZipFile(wheel) as archive:
             for info in archive.infolist():
                 if not info.is_dir() and is_shipped(info.filename):
                     body = archive.read(info)
-                    body = strip(body) if info.filename.endswith(".so") else body
+                    if info.filename.endswith(".so"):
+                        body = strip(body)
+                        _check_glibc(f"{info.filename} of {package}", body)
                     yield Entry(name=info.filename, package=package, body=body)
+
+
+def _check_glibc(what: str, body: bytes) -> None:
+    if (minor := needed_glibc(body)) > NEWEST_GLIBC_MINOR:
+        raise Unbuildable(f"{what} needs glibc 2.{minor}, and the runtime has 2.{NEWEST_GLIBC_MINOR}")
 
 
 def settings_entry(body: bytes, version: str) -> Entry:

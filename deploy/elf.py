@@ -1,10 +1,11 @@
-"""ELF: dropping what a shared object carries for debuggers and linkers.
+"""ELF: dropping what a shared object carries for debuggers and linkers, and which glibc it needs.
 
 The dynamic loader reads program headers only: they describe the segments, which are all that a program needs to run
 (`man 5 elf`). Section headers, symbol tables and debug information lie outside the segments. So cutting off what no
 segment covers is safe for any architecture, needs no binutils for it, and gives the same bytes everywhere. Pure.
 """
 
+import re
 import struct
 
 MAGIC = b"\x7fELF\x02\x01"  # 64-bit, little-endian: both of Lambda's architectures
@@ -12,6 +13,9 @@ MAGIC = b"\x7fELF\x02\x01"  # 64-bit, little-endian: both of Lambda's architectu
 _E_PHOFF = 32  # u64, followed by e_shoff
 _E_PHENTSIZE = 54  # u16, followed by e_phnum, e_shentsize, e_shnum, e_shstrndx
 _HEADER_BYTES = 64
+
+# The versions of the symbols that an object takes from glibc stand in its string table, each ended by a zero byte.
+_GLIBC = re.compile(rb"\0GLIBC_2\.(\d{1,3})(?:\.\d+)?(?=\0)")
 
 
 def strip(body: bytes) -> bytes:
@@ -28,3 +32,8 @@ def strip(body: bytes) -> bytes:
     struct.pack_into("<Q", stripped, _E_PHOFF + 8, 0)
     struct.pack_into("<5H", stripped, _E_PHENTSIZE, header_bytes, headers, section_bytes, 0, 0)
     return bytes(stripped)
+
+
+def needed_glibc(body: bytes) -> int:
+    """Return the minor version of glibc 2 that a shared object needs, or more; 0 when it needs none."""
+    return max((int(minor) for minor in _GLIBC.findall(body)), default=0) if body.startswith(MAGIC) else 0

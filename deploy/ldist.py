@@ -20,9 +20,9 @@ ROOT = Path(__file__).parent.parent
 
 # Measured with Python 3.13 on one CPU: 65 ms of imports become 102 ms.
 NO_COMPILER = (
-    "no Python {python} was found to compile with, so the zip holds sources only: every cold start compiles them anew, "
-    "and its imports take half as long again; put python{python} on the PATH (`uv python install {python}` gets one) "
-    "and build again"
+    "no released Python {python} was found to compile with, so the zip holds sources only: every cold start compiles "
+    "them anew, and its imports take half as long again; put python{python} on the PATH (`uv python install {python}` "
+    "gets one) and build again"
 )
 CREDENTIALS = "UPSTREAM_INDEX_URL holds credentials: whoever can read the function's code can read them in the zip"
 

@@ -19,7 +19,7 @@ HEADER = """\
 def main() -> None:
     """Write the file anew."""
     left_out = [word for name in IN_THE_RUNTIME for word in ("--no-emit-package", name)]
-    target = ["--python-version", PYTHONS[0], "--python-platform", "x86_64-manylinux_2_34", "--generate-hashes"]
+    target = ["--universal", "--python-version", PYTHONS[0], "--generate-hashes"]  # markers tell the versions apart
     output = ["--no-header", "--no-annotate", "--quiet"]
     command = [sys.executable, "-m", "uv", "pip", "compile", "setup.py", "--upgrade", *target, *output, *left_out]
     done = subprocess.run(  # noqa: S603

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-PYTHONS = ("3.12", "3.13", "3.14")
+PYTHONS = ("3.12", "3.13", "3.14", "3.15")
 ARCHITECTURES = ("x86_64", "arm64")
 
 DEFAULT_PYTHON = "3.13"
@@ -16,6 +16,9 @@ DEFAULT_ARCHITECTURE = "x86_64"  # what the tests run, and the only one that Lam
 # The managed runtimes from python3.12 on are Amazon Linux 2023, whose glibc is 2.34. 2.17 is manylinux2014.
 NEWEST_GLIBC_MINOR = 34
 OLDEST_GLIBC_MINOR = 17
+# Tags that name a newer one are admitted last, and what the objects need is looked up in them (`deploy.elf`): orjson's
+# wheels for Python 3.15 are tagged 2.39 and need 2.17 at most.
+NEWEST_TAG_MINOR = 39
 
 _MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 _EXTENSION = re.compile(r"\.cpython-3(?P<minor>\d+)-(?P<machine>x86_64|aarch64)-linux-gnu\.so$")
@@ -34,6 +37,11 @@ class Target:
     architecture: str = DEFAULT_ARCHITECTURE
 
     @property
+    def minor(self) -> int:
+        """The minor version, as in 13."""
+        return int(self.python.partition(".")[2])
+
+    @property
     def abi(self) -> str:
         """The ABI tag, as in `cp313`."""
         return "cp" + self.python.replace(".", "")
@@ -50,10 +58,12 @@ class Target:
 
     @property
     def platforms(self) -> tuple[str, ...]:
-        """The platform tags that run there, the newest first; pip does not derive the older ones from the newest."""
+        """The platform tags to ask for, best first; pip does not derive the older ones from the newest."""
         machine = _MACHINES[self.architecture]
-        minors = range(NEWEST_GLIBC_MINOR, OLDEST_GLIBC_MINOR - 1, -1)
-        return (*(f"manylinux_2_{minor}_{machine}" for minor in minors), f"manylinux2014_{machine}")
+        sure = range(NEWEST_GLIBC_MINOR, OLDEST_GLIBC_MINOR - 1, -1)
+        doubtful = range(NEWEST_GLIBC_MINOR + 1, NEWEST_TAG_MINOR + 1)
+        tags = [f"manylinux_2_{minor}_{machine}" for minor in (*sure, *doubtful)]
+        return (*tags[: len(sure)], f"manylinux2014_{machine}", *tags[len(sure) :])
 
 
 def find_target(names: Iterable[str]) -> Target | None:

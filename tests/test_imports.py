@@ -27,7 +27,8 @@ ENTRY_POINT = "pypi_lambda.handler"
 # Run in a fresh interpreter: import a module, then say what it did beside that.
 SIDE_EFFECTS = """
 import importlib, logging, os, signal, sys, threading, warnings
-import obstore, orjson, msgpack, zstandard, rbloom, pypi_simple, requests, boto3, click, tqdm, granian, passlib.hash
+import obstore, orjson, msgpack, rbloom, pypi_simple, requests, boto3, click, tqdm, granian, passlib.hash
+import indexer.zstd
 
 def state():
     signals = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]

@@ -21,12 +21,12 @@ from packaging.utils import canonicalize_name
 
 from deploy.build import Built, build, pyc_name
 from deploy.bytecode import find_compiler
-from deploy.contents import IN_THE_RUNTIME, OUR_PACKAGES
-from deploy.elf import strip
+from deploy.contents import IN_THE_RUNTIME, OUR_PACKAGES, wheel_entries
+from deploy.elf import needed_glibc, strip
 from deploy.errors import Unbuildable
 from deploy.settings_file import holds_credentials, read_settings_file
 from deploy.target import PYTHONS, Target, find_target
-from deploy.wheels import REQUIREMENTS
+from deploy.wheels import REQUIREMENTS, select_pins
 from indexer.errors import InvalidValue
 from pypi_lambda.settings import load_environ, read_settings
 
@@ -43,7 +43,7 @@ for package in "indexer", "pypi_lambda":
     for path in sorted(pathlib.Path(root, package).glob("*.py")):
         if path.stem != "handler":  # its import is the function's init, which needs a store
             importlib.import_module(f"{package}.{path.stem}")
-import multipart, requests, zstandard
+import multipart, requests
 from passlib.hash import pbkdf2_sha512
 from pypi_simple.html import RepositoryPage
 from pypi_lambda.settings import load_environ, read_settings
@@ -51,7 +51,7 @@ hashed = pbkdf2_sha512.using(rounds=1).hash("secret")
 print(json.dumps({
     "verified": pbkdf2_sha512.verify("secret", hashed),
     "links": [link.text for link in RepositoryPage.from_html("<a href='six-1.0.tar.gz'>six</a>").links],
-    "zstandard": zstandard.backend,
+    "zstd": [name for name in ("zstandard.backend_c", "compression.zstd") if name in sys.modules],
     "bucket": read_settings(load_environ({"LOGGING_LEVEL": "DEBUG", "BUCKET": ""})).bucket,
     "level": read_settings(load_environ({"LOGGING_LEVEL": "DEBUG", "BUCKET": ""})).logging_level,
     "strangers": sorted({
@@ -112,7 +112,7 @@ def test_the_zip_has_what_the_function_loads_and_no_more(names: list[str]) -> No
         *("docutils", "idna", "indexer", "mailbits", "msgpack", "multipart.py", "nh3", "obstore", "orjson"),
         *("packaging", "passlib", "pydantic", "pydantic_core", "pypi_lambda", "pypi_simple", "rbloom"),
         *("readme_renderer", "requests", "soupsieve", "typing_extensions.py", "typing_inspection", "urllib3"),
-        *("zstandard",),
+        *(["zstandard"] if HERE.minor < 15 else []),  # the standard library's is enough from there on
     ]
 
 
@@ -183,7 +183,7 @@ def test_the_unpacked_zip_works_by_itself(built: Built, tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {
         "verified": True,
         "links": ["six"],
-        "zstandard": "cext",
+        "zstd": ["zstandard.backend_c" if HERE.minor < 15 else "compression.zstd"],
         "bucket": "baked",
         "level": "DEBUG",
         "strangers": [],
@@ -191,18 +191,20 @@ def test_the_unpacked_zip_works_by_itself(built: Built, tmp_path: Path) -> None:
     }
 
 
-def test_another_machine_s_zip_is_built_here(tmp_path: Path) -> None:
+@pytest.mark.parametrize("python", ["3.14", "3.15"])
+def test_another_machine_s_zip_is_built_here(tmp_path: Path, python: str) -> None:
     """For arm64 and another Python every shared object is that machine's; what was built and its size are printed."""
-    done = setup_py("--python", "3.14", "--arch", "arm64", "--output", str(tmp_path))
+    done = setup_py("--python", python, "--arch", "arm64", "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (path,) = tmp_path.iterdir()
     assert re.fullmatch(r"serverless-pypi-[0-9.]+-arm64\.zip", path.name)
     with zipfile.ZipFile(path) as archive:
         objects = {name: archive.read(name)[18:20] for name in archive.namelist() if name.endswith(".so")}
-        compiled = any(name.endswith(".cpython-314.pyc") for name in archive.namelist())
+        compiled = any(name.endswith(f".cpython-3{python[2:]}.pyc") for name in archive.namelist())
     aarch64 = struct.pack("<H", 183)
     assert set(objects.values()) == {aarch64}
-    assert find_target(objects) == Target(python="3.14", architecture="arm64")
+    assert find_target(objects) == Target(python=python, architecture="arm64")
+    assert any(name.startswith("zstandard/") for name in objects) is (python == "3.14")
     assert f"{path.stat().st_size:,}" in done.stdout
     assert re.search(r"^obstore [0-9.]+ +\d+ +[0-9,]+ +[0-9,]+$", done.stdout, re.MULTILINE)
     assert ("the zip holds sources only" in done.stderr) is not compiled
@@ -211,7 +213,7 @@ def test_another_machine_s_zip_is_built_here(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--python", "3.11"), "error: --python 3.11: expected one of 3.12, 3.13, 3.14"),
+        (("--python", "3.11"), "error: --python 3.11: expected one of 3.12, 3.13, 3.14, 3.15"),
         (("--arch", "aarch64"), "error: --arch aarch64: expected one of x86_64, arm64"),
         (("--settings", "absent.env"), "error: absent.env cannot be read"),
     ],
@@ -258,11 +260,18 @@ def pinned() -> Iterator[tuple[str, str]]:
 def needed(pins: dict[str, str], python: str) -> Iterator[str]:
     environment = {"python_version": python, "python_full_version": f"{python}.0", "extra": "", "sys_platform": "linux"}
     for name in pins:
-        for text in metadata.requires(name) or []:
+        for text in requirements_of(name):
             requirement = Requirement(text)
             marker: Marker | None = requirement.marker
             if marker is None or marker.evaluate({**environment, "platform_python_implementation": "CPython"}):
                 yield canonicalize_name(requirement.name)
+
+
+def requirements_of(name: str) -> list[str]:
+    try:
+        return metadata.requires(name) or []
+    except metadata.PackageNotFoundError:  # pinned for other Pythons
+        return []
 
 
 def test_the_metadata_of_the_tools_names_the_deploy_package() -> None:
@@ -334,14 +343,81 @@ def test_credentials_in_the_settings_are_noticed(url: str, *, holds: bool) -> No
     assert holds_credentials({"UPSTREAM_INDEX_URL": url}) is holds
 
 
+def stand_in(path: Path, script: str) -> Path:
+    """Something on the PATH that the shell runs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+NEWER = Target(python="3.99")  # no machine has it
+INTERPRETER = "echo cpython 3.99 final"
+
+
 def test_a_broken_interpreter_is_passed_over(tmp_path: Path) -> None:
-    """A `python3.X` on the PATH that does not run, as a version manager's stand-in may be, is as good as none."""
-    stand_in = tmp_path / "python3.99"
-    stand_in.write_text("#!/bin/sh\nexit 127\n")
-    stand_in.chmod(0o755)
-    environ = {"PATH": str(tmp_path), "PYENV_ROOT": str(tmp_path)}
-    assert find_compiler(Target(python="3.99"), environ) is None
+    """A `python3.X` on the PATH that does not run, as a version manager's stand-in may be, hides none behind it."""
+    broken = stand_in(tmp_path / "shims" / "python3.99", "exit 127")
+    environ = {"PATH": str(broken.parent), "PYENV_ROOT": str(tmp_path)}
+    assert find_compiler(NEWER, environ) is None
     assert find_compiler(HERE, environ) == sys.executable
+    found = stand_in(tmp_path / "bin" / "python3.99", INTERPRETER)
+    assert find_compiler(NEWER, {**environ, "PATH": f"{broken.parent}:{found.parent}"}) == str(found)
+
+
+@pytest.mark.parametrize("told", ["cpython 3.99 beta", "cpython 3.98 final", "pypy 3.99 final"])
+def test_an_interpreter_with_other_bytecode_is_passed_over(tmp_path: Path, told: str) -> None:
+    """What calls itself `python3.X` has to be CPython, of that version, and released."""
+    found = stand_in(tmp_path / "python3.99", f"echo {told}")
+    assert find_compiler(NEWER, {"PATH": str(found.parent), "PYENV_ROOT": str(tmp_path)}) is None
+
+
+def test_interpreters_of_uv_and_pyenv_are_found(tmp_path: Path) -> None:
+    """Where the PATH has no such interpreter, uv is asked for one, then pyenv's folder is looked into."""
+    by_uv = stand_in(tmp_path / "uv's" / "python3.99", INTERPRETER)
+    by_pyenv = stand_in(tmp_path / "pyenv" / "versions" / "3.99.1" / "bin" / "python3.99", INTERPRETER)
+    uv = stand_in(
+        tmp_path / "bin" / "uv",
+        f'test "$*" = "python find --no-project --no-python-downloads 3.99" || exit 2\necho "{by_uv}"',
+    )
+    environ = {"PATH": str(uv.parent), "PYENV_ROOT": str(tmp_path / "pyenv")}
+    assert find_compiler(NEWER, environ) == str(by_uv)
+    uv.unlink()
+    assert find_compiler(NEWER, environ) == str(by_pyenv)
+
+
+PINS = """\
+# a comment
+first==1.0 ; python_full_version < '3.15' \\
+    --hash=sha256:aa \\
+    --hash=sha256:ab
+second==2.0 \\
+    --hash=sha256:bb
+third==3.0 ; python_full_version >= '3.14' \\
+    --hash=sha256:cc
+"""
+
+
+@pytest.mark.parametrize(
+    ("python", "names"),
+    [("3.13", ["first", "second"]), ("3.14", ["first", "second", "third"]), ("3.15", ["second", "third"])],
+)
+def test_pins_are_for_the_target_not_for_who_builds(python: str, names: list[str]) -> None:
+    """A pin with a marker is taken where the target meets it, with all its digests, and pip sees no marker."""
+    selected = select_pins(PINS, Target(python=python))
+    assert re.findall(r"^(\w+)==\S+ \\\n", selected, re.MULTILINE) == names
+    assert (selected.count("sha256:a"), ";" in selected, "#" in selected) == (2 * ("first" in names), False, False)
+
+
+def test_a_marker_that_is_not_understood_stops_the_build() -> None:
+    """A lock file that says more than is read here makes no zip that lacks something."""
+    for marker in (
+        "sys_platform == 'linux'",
+        "python_full_version < '3.15' or extra == 'x'",
+        "python_version < '3.15'",
+    ):
+        with pytest.raises(Unbuildable, match=r"the marker of first==1\.0 is not understood"):
+            select_pins(f"first==1.0 ; {marker} \\\n    --hash=sha256:aa\n", HERE)
 
 
 def elf(*, segment_bytes: int, trailing: bytes) -> bytes:
@@ -358,6 +434,38 @@ def test_what_no_segment_covers_is_cut_off() -> None:
     assert struct.unpack_from("<Q", stripped, 40) == (0,)
     assert struct.unpack_from("<HH", stripped, 60) == (0, 0)
     assert strip(stripped) == stripped
+
+
+@pytest.mark.parametrize(
+    ("names", "minor"),
+    [
+        (b"\0GLIBC_2.2.5\0", 2),
+        (b"\0GLIBC_2.17\0GLIBC_2.2.5\0GLIBC_2.14\0", 17),
+        (b"\0GLIBC_2.34\0memcpy\0GLIBC_2.38\0", 38),
+        (b"\0GLIBC_PRIVATE\0XGLIBC_2.40\0GLIBC_2.41-ish\0", 0),
+        (b"\0", 0),
+    ],
+)
+def test_the_glibc_that_an_object_needs(names: bytes, minor: int) -> None:
+    """The newest version that its symbols name counts, whatever the wheel's tag says."""
+    assert needed_glibc(elf(segment_bytes=200, trailing=names)) == minor
+    assert needed_glibc(names) == 0
+
+
+@pytest.mark.parametrize("minor", [35, 36, 39])
+def test_an_object_for_a_newer_glibc_is_not_shipped(tmp_path: Path, minor: int) -> None:
+    """A wheel that the runtime could not load stops the build, and the sentence names it."""
+    assert len(list(wheel_entries([wheel_needing(tmp_path, 34)]))) == 1
+    with pytest.raises(Unbuildable, match=rf"new/new\.so of new 1\.0 needs glibc 2\.{minor}, .* has 2\.34"):
+        list(wheel_entries([wheel_needing(tmp_path, minor)]))
+
+
+def wheel_needing(folder: Path, glibc: int) -> Path:
+    body = elf(segment_bytes=200, trailing=b"")
+    path = folder / "new-1.0-cp315-cp315-manylinux_2_39_x86_64.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("new/new.so", body[:-20] + f"\0GLIBC_2.{glibc}\0".encode().ljust(20, b"\1"))
+    return path
 
 
 @pytest.mark.parametrize(
