@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexer import frame
 from indexer.errors import CorruptObject
-from indexer.frame import pack
 from indexer.names import Filename
 from indexer.sources import Source, decode_sources, encode_sources
 
@@ -37,7 +37,7 @@ def make_source(
 
 
 def pack(value: object) -> bytes:
-    return pack(msgpack.packb(value))
+    return frame.pack(msgpack.packb(value))
 
 
 @given(sources)
@@ -98,7 +98,7 @@ def test_what_is_of_another_shape_is_refused(value: object) -> None:
 def test_a_size_above_the_limit_is_refused_unread() -> None:
     """A frame that says it is huge is not unpacked."""
     with pytest.raises(CorruptObject, match="more than the limit"):
-        decode_sources(KEY, pack(bytes(70_000_000)))
+        decode_sources(KEY, frame.pack(bytes(70_000_000)))
 
 
 def test_the_sha256_digests_are_at_hand() -> None:
