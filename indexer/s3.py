@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,7 @@ import obstore
 
 from indexer.errors import AlreadyExists, Changed, IndexerError, Missing, StoreUnavailable, TooLarge
 from indexer.keys import STAGING
-from indexer.s3_client import Clients, head, translated
-from indexer.s3_staging import ATTEMPT, TRIES, Staging
+from indexer.s3_client import ATTEMPT, TRIES, Clients, head, translated
 from indexer.store import (
     BINARY,
     CACHE_FOREVER,
@@ -34,6 +34,8 @@ from indexer.workers import Workers
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ObjectMeta, PutMode
+
+    from indexer.s3_staging import Staging
 
 _PROMPT_BYTES = 1_048_576  # 1 MiB: a longer body needs more time than the prompt client gives
 _LIST_PAGE = 1000  # what S3 returns at a time
@@ -61,7 +63,6 @@ class S3Store:
         self._random_bytes = random_bytes
         self._clients = Clients(bucket, environ)
         self._workers = Workers()
-        self._staging = Staging(self._clients, self._base + STAGING, random_bytes)
 
     def find(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored | None:
         """Return the object, or None when there is none."""
@@ -194,6 +195,12 @@ class S3Store:
         if faults:
             raise faults[min(faults)]
         return [results[index] for index in range(len(calls))]
+
+    @cached_property
+    def _staging(self) -> "Staging":
+        from indexer.s3_staging import Staging
+
+        return Staging(self._clients, self._base + STAGING, self._random_bytes)
 
     def _path(self, key: str) -> str:
         return self._base + check_key(key)

@@ -53,6 +53,8 @@ _FORBIDDEN = (
     "access denied: the credentials are wrong, expired or lack a permission; and without s3:ListBucket on the bucket, "
     "S3 answers 403 for every object that does not exist"
 )
+TRIES = 3  # "409 ConditionalRequestConflict: retry the upload"; each is preceded by a look, so they do not race
+ATTEMPT = "attempt"  # user metadata (x-amz-meta-attempt): tells our own write from another's of the very same bytes
 _MAX_REASON_LENGTH = 500  # obstore appends its whole inner state, which would drown a log line
 
 

@@ -15,13 +15,10 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from indexer.errors import AlreadyExists, IndexerError, Missing, StoreUnavailable
-from indexer.s3_client import Clients, head, translated
+from indexer.s3_client import ATTEMPT, TRIES, Clients, head, translated
 
 if TYPE_CHECKING:
     from obstore.store import S3Store as Client
-
-TRIES = 3  # "409 ConditionalRequestConflict: retry the upload"; each is preceded by a look, so they do not race
-ATTEMPT = "attempt"  # user metadata (x-amz-meta-attempt): tells our own write from another's of the very same bytes
 
 
 class Staging:

@@ -8,7 +8,7 @@ Simple repository API 1.4 (PEP 503, 592, 629, 658, 691, 700, 714, 792); `Accept`
 
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from indexer.errors import CorruptObject, InvalidValue
 from indexer.json_bytes import decode_json, encode_json
@@ -16,7 +16,9 @@ from indexer.keys import page_key
 from indexer.names import ProjectName, check_filename, is_normalized
 from indexer.project import ACTIVE, WITHHELD_STATUS, File, FileTurn, Project, StatusTurn
 from indexer.value import value
-from indexer.wire import API_VERSION, ProjectFile, ProjectPage
+
+if TYPE_CHECKING:
+    from indexer.wire import ProjectFile, ProjectPage
 
 RENDERER_VERSION = 2  # a change of what is rendered needs a new number: pages are written once
 GZIP_LEVEL = 6  # 9 takes twice the time and saves 1 %
@@ -57,8 +59,10 @@ class Renderer:
 
         return render_project_html(self.page(project))
 
-    def page(self, project: Project) -> ProjectPage:
+    def page(self, project: Project) -> "ProjectPage":
         """Return the page as the dict that JSON carries; files sorted by name: equal projects give equal bytes."""
+        from indexer.wire import API_VERSION  # to send a page that is stored takes none of its types
+
         files = [project.files[name] for name in sorted(project.files)]
         present = [file for file in files if not file.removed]
         # "quarantined: [...] the index MUST NOT offer any distributions for installation" of such a project
@@ -80,7 +84,7 @@ class Renderer:
             page["_withheld"] = withheld
         return page  # type: ignore[return-value]  # a TypedDict cannot name keys that the specification leaves to us
 
-    def _file(self, file: File) -> ProjectFile:
+    def _file(self, file: File) -> "ProjectFile":
         from indexer.html import file_link
 
         wire: dict[str, Any] = {

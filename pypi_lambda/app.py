@@ -26,8 +26,7 @@ from indexer.names import Filename, ProjectName, check_listed_filename, normaliz
 from indexer.store import ObjectStore
 from indexer.value import replace
 from pypi_lambda.auth import Authenticator, read_claim
-from pypi_lambda.copies import Copies
-from pypi_lambda.delivery import Delivery
+from pypi_lambda.delivery import Delivery, PageDelivery
 from pypi_lambda.files import Files
 from pypi_lambda.http import (
     NO_SNIFFING,
@@ -47,7 +46,6 @@ from pypi_lambda.http import (
 from pypi_lambda.http.percent import quote_path, quote_query
 from pypi_lambda.index import Index, Page, ReadAhead, Standing, View
 from pypi_lambda.mirror import Mirror
-from pypi_lambda.page_delivery import PageDelivery
 from pypi_lambda.records import MAX_RECORD_BYTES, User
 
 if TYPE_CHECKING:
@@ -76,7 +74,6 @@ class App:
         make_publisher: called when there is an upload: reading archives is slow to import.
         make_parts: called when one comes in parts.
         delivery: sends files.
-        copies: sends pages that are too long for their front door.
         policy: what may enter from the upstream; None for all.
         make_health: called when somebody asks for it.
         render_metrics: gives the text of the metrics.
@@ -95,7 +92,6 @@ class App:
         make_publisher: "Callable[[], Publisher]",
         make_parts: "Callable[[], Parts]",
         delivery: Delivery,
-        copies: Copies,
         policy: "Policy | None",
         make_offers: "Callable[[], Offers]",
         make_documents: "Callable[[], Documents]",
@@ -109,7 +105,7 @@ class App:
         self._mirror = mirror
         self._make_publisher = make_publisher
         self._make_parts = make_parts
-        self._page_delivery = PageDelivery(store, copies, policy)
+        self._page_delivery = PageDelivery(store, policy)
         self._has_min_age = policy is not None and bool(policy.min_age)
         self._make_offers = make_offers
         self._files = Files(

@@ -22,10 +22,10 @@ from indexer.value import value
 from pypi_lambda.address import find_root
 from pypi_lambda.cache import Cache
 from pypi_lambda.copies import Copies
+from pypi_lambda.delivery import exceeds_limit
 from pypi_lambda.http import NO_SNIFFING, NotFound, Request, Response, accepts_gzip, not_modified
 from pypi_lambda.index import Index, Page, Standing, View
 from pypi_lambda.mirror import Mirror
-from pypi_lambda.page_delivery import exceeds_limit
 from pypi_lambda.shared_work import SharedWork, TakesLonger
 
 CONTENT_TYPE = "application/json"
@@ -46,11 +46,11 @@ class _Made:
 class Documents:
     """The documents of an index."""
 
-    def __init__(self, store: ObjectStore, *, index: Index, mirror: Mirror, copies: Copies) -> None:
+    def __init__(self, store: ObjectStore, *, index: Index, mirror: Mirror) -> None:
         self._store = store
         self._index = index
         self._mirror = mirror
-        self._copies = copies
+        self._copies = Copies(store)
         self._made: Cache[tuple[object, ...], _Made] = Cache(KEPT_BYTES)
         self._questions: SharedWork[bytes | None] = SharedWork()
 

@@ -51,11 +51,6 @@ def failure_of(fault: UpstreamUnavailable, at: float) -> Failure:
     )
 
 
-def marked_if_doubtful(kept: KeptPage) -> KeptPage:
-    """Return the page, marked where the upstream has said once that there is no such project."""
-    return kept if kept.check.missing_since is None else marked(kept)
-
-
 def marked(kept: KeptPage) -> KeptPage:
     """Return the page with word that it is not what the upstream says now.
 

@@ -15,11 +15,10 @@ from indexer.names import Filename, ProjectName
 from indexer.project import WITHHELD_STATUS
 from indexer.store import ObjectStore
 from indexer.value import value
-from pypi_lambda.delivery import IMMUTABLE, Delivery
+from pypi_lambda.delivery import IMMUTABLE, Delivery, exceeds_limit
 from pypi_lambda.http import NO_SNIFFING, PLAIN_TEXT, Forbidden, NotFound, Request, Response
 from pypi_lambda.index import CLOSED_STANDINGS, Index, Page, ReadAhead, Standing, View
 from pypi_lambda.mirror import Mirror
-from pypi_lambda.page_delivery import exceeds_limit
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -20,7 +20,6 @@ from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.control import Control
 from pypi_lambda.gateways import FrontDoor, find_front_door, read_request, write_response
 from pypi_lambda.http import InternalError, RequestError
-from pypi_lambda.notifications import find_created
 from pypi_lambda.remote import RemoteCommits, RemoteIngestions, RemoteRebuilds
 from pypi_lambda.service import Service, make_service
 from pypi_lambda.settings import Settings, load_environ, read_settings
@@ -81,6 +80,8 @@ class Function:
         door = find_front_door(event)
         if door is not None:
             return self._answer(door, event, seconds)
+        from pypi_lambda.notifications import find_created
+
         created = find_created(event, bucket=_bucket(self._settings), prefix=self._settings.repo_base_prefix)
         if created is not None:
             return self._take(created)

@@ -110,6 +110,7 @@ class Mirror:
             self._take_metadata(name, wheel, source, lambda: self._take_file(name, wheel, source))
 
     def _take_file(self, name: ProjectName, filename: Filename, source: "Source") -> None:
+
         key = cache_key(name, filename)
         if self._store.stat(key) is not None:
             return  # it arrived after whoever asks for it had looked
@@ -179,6 +180,7 @@ class Mirror:
         Args:
             take_wheel: called where the whole file is needed for that.
         """
+
         key = cache_key(name, Filename(wheel + METADATA))
         stored = self._store.find(key)
         if stored is not None:
@@ -197,6 +199,7 @@ class Mirror:
 
     def _fetch_metadata(self, wheel: Filename, source: "Source") -> bytes | None:
         """Return the upstream's `.metadata`, or None where it cannot be had, but is in the file itself, too."""
+
         announced = {} if isinstance(source.metadata, bool) else source.metadata
         try:
             with self.pages.upstream().open_file(source.metadata_url, limit=MAX_METADATA_BYTES) as download:

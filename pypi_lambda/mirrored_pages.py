@@ -20,7 +20,6 @@ from indexer.simple import Renderer, compress, decompress
 from indexer.store import ObjectStore, Stored
 from indexer.value import replace
 from pypi_lambda.cache import Cache
-from pypi_lambda.failures import Failure, failure_of, marked, marked_if_doubtful
 from pypi_lambda.index import PAGE_CACHE_BYTES, Page, ReadAhead, page_of
 from pypi_lambda.kept_pages import KeptPage, KeptPages, Revision
 from pypi_lambda.shared_work import SharedWork, TakesLonger
@@ -28,6 +27,7 @@ from pypi_lambda.shared_work import SharedWork, TakesLonger
 if TYPE_CHECKING:
     from indexer.sources import Source
     from indexer.upstream import Upstream
+    from pypi_lambda.failures import Failure
 
 ABSENT_SECONDS = 60  # a name that the upstream does not have is not asked for again: somebody mistyped it in a build
 MAX_LOGGED = 5  # of the files that a page is served without; the page names more
@@ -184,12 +184,12 @@ class MirroredPages:
         if kept is not None and kept.check.is_fresh(arrived_at):
             if kept is not remembered:
                 self._remember(name, kept)
-            return marked_if_doubtful(kept)
+            return _marked_if_doubtful(kept)
         failure = self._failures.find(name)
         if failure is not None and failure.is_recent(arrived_at, has_page=kept is not None):
             if kept is None:
                 raise failure.fault(arrived_at)
-            return marked(kept)
+            return _marked(kept)
         return self._asked(name, kept, arrived_at)
 
     def _asked(self, name: ProjectName, kept: KeptPage | None, arrived_at: float) -> KeptPage | None:
@@ -206,7 +206,7 @@ class MirroredPages:
             self._note(name, kept, fault)
             if kept is None:
                 raise fault from None
-        return marked(kept)
+        return _marked(kept)
 
     def _asked_anew(self, name: ProjectName) -> KeptPage | None:
         ask = partial(self._fetched, name, None, anew=True)
@@ -222,7 +222,7 @@ class MirroredPages:
         if self._is_absent(name, kept, at):
             return None
         if kept is not None and (kept.check.is_fresh(at) or arrived_at < kept.check.said_at <= at):
-            return marked_if_doubtful(kept)
+            return _marked_if_doubtful(kept)
         failure = self._failures.find(name)
         if failure is not None and arrived_at < failure.at <= at:
             raise failure.fault(at)
@@ -247,7 +247,7 @@ class MirroredPages:
         self._remember(name, kept)
         if kept.check.missing_since is not None:
             logger.warning("the upstream denies that it has %s; serving its page until that is confirmed", name)
-        return marked_if_doubtful(kept)
+        return _marked_if_doubtful(kept)
 
     def _fetch(
         self, name: ProjectName, kept: KeptPage | None, at: float, *, anew: bool
@@ -283,6 +283,8 @@ class MirroredPages:
 
     def _note(self, name: ProjectName, kept: KeptPage | None, fault: UpstreamUnavailable) -> None:
         at = self._time()
+        from pypi_lambda.failures import failure_of
+
         self._failures.put(name, failure_of(fault, at), cost=1)
         if kept is not None:
             logger.warning("%s; serving the page of %s as of %s s ago", fault, name, round(at - kept.check.at))
@@ -302,3 +304,14 @@ def _newer(one: KeptPage | None, other: KeptPage | None) -> KeptPage | None:
     if one is None or other is None:
         return one or other
     return one if one.check.said_at > other.check.said_at else other
+
+
+def _marked_if_doubtful(kept: KeptPage) -> KeptPage:
+    """Return the page, marked where the upstream has said once that there is no such project."""
+    return kept if kept.check.missing_since is None else _marked(kept)
+
+
+def _marked(kept: KeptPage) -> KeptPage:
+    from pypi_lambda.failures import marked
+
+    return marked(kept)

@@ -13,7 +13,6 @@ from pypi_lambda import __version__
 from pypi_lambda.app import App
 from pypi_lambda.auth import Authenticator
 from pypi_lambda.clock import new_id, utc_now
-from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import Delivery
 from pypi_lambda.http import Request, Response
 from pypi_lambda.index import Index
@@ -151,7 +150,6 @@ def make_service(
     make_publisher = partial(_make_publisher, store, index, rebuilds)
     make_parts = cache(partial(_make_parts, store, make_publisher, commits))
     make_offers = cache(partial(_make_offers, store, renderer, policy))
-    copies = Copies(store)
     app = App(
         store,
         index=index,
@@ -160,10 +158,9 @@ def make_service(
         make_publisher=make_publisher,
         make_parts=make_parts,
         delivery=Delivery(store, clock=time.monotonic),
-        copies=copies,
         policy=policy,
         make_offers=make_offers,
-        make_documents=cache(partial(_make_documents, store, index, mirror, copies)),
+        make_documents=cache(partial(_make_documents, store, index, mirror)),
         make_health=cache(partial(_make_health, index)),
         render_metrics=partial(_render_metrics, metrics, index),
         count_page=lambda kept: metrics.count("pages", ("cache", "hit" if kept else "miss")),
@@ -200,10 +197,10 @@ def _make_offers(store: ObjectStore, renderer: Renderer, policy: "Policy | None"
     return Offers(store, renderer, policy, now=utc_now)
 
 
-def _make_documents(store: ObjectStore, index: Index, mirror: Mirror, copies: Copies) -> "Documents":
+def _make_documents(store: ObjectStore, index: Index, mirror: Mirror) -> "Documents":
     from pypi_lambda.documents import Documents
 
-    return Documents(store, index=index, mirror=mirror, copies=copies)
+    return Documents(store, index=index, mirror=mirror)
 
 
 def _make_parts(store: ObjectStore, make_publisher: "Callable[[], Publisher]", commits: "Commits | None") -> "Parts":

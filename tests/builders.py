@@ -38,7 +38,6 @@ from indexer.store import ObjectStore
 from indexer.upstream import Upstream
 from pypi_lambda.app import App
 from pypi_lambda.auth import Authenticator, hash_password
-from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import Delivery
 from pypi_lambda.documents import Documents
 from pypi_lambda.health import Health
@@ -286,10 +285,10 @@ def make_app(
     offers = Offers(store, renderer, policy, now=now)
     publisher = Publisher(store, index, now=lambda: NOW, new_id=new_id or ids(), request_rebuild=request_rebuild)
     pages = MirroredPages(store, renderer, make_upstream=lambda: Upstream(upstream, user_agent="tests"), now=now)
-    mirror, copies = Mirror(store, pages, ingestions=Ingestions()), Copies(store)
+    mirror = Mirror(store, pages, ingestions=Ingestions())
     return App(
         store,
-        make_documents=lambda: Documents(store, index=index, mirror=mirror, copies=copies),
+        make_documents=lambda: Documents(store, index=index, mirror=mirror),
         make_health=lambda: Health(index, now=lambda: NOW, clock=clock),
         render_metrics=lambda: b"",
         index=index,
@@ -298,7 +297,6 @@ def make_app(
         make_publisher=lambda: publisher,
         make_parts=lambda: Parts(store, publisher, LocalCommits()),
         delivery=Delivery(store, clock=clock),
-        copies=copies,
         policy=policy,
         make_offers=lambda: offers,
     )

@@ -15,7 +15,7 @@ from indexer.keys import STAGING
 from indexer.open import open_store
 from indexer.probe import check_store
 from indexer.s3 import S3Store
-from indexer.s3_staging import TRIES
+from indexer.s3_client import TRIES
 from indexer.store import ObjectStore, Stored
 from tests.servers import BUCKET, FaultProxy, HttpFault, S3Server
 from tests.store_contract import AWKWARD_KEYS, MIB, SharedStoreContract, mebibytes, run_together
