@@ -43,6 +43,7 @@ setup(
         "boto3",
         "comrak>=0.0.11",
         "libpass>=1.9",  # the maintained distribution of passlib
+        "markupsafe>=3",
         "msgpack>=1.1",
         "multipart>=2",
         "obstore>=0.12",

@@ -2,13 +2,15 @@
 
 from urllib.parse import quote
 
+from markupsafe import Markup
+
 from indexer.keys import METADATA, file_key
 from indexer.names import ProjectName
 from indexer.project import ACTIVE, WITHHELD_STATUS, File, Project
 from indexer.store import ObjectStore
 from indexer.versions import latest, newest_first
 from pypi_lambda import __version__
-from pypi_lambda.browse.layout import Markup, copyable, joined, page, text
+from pypi_lambda.browse.layout import copyable, page
 from pypi_lambda.browse.overview import index_of
 from pypi_lambda.browse.readme import render_description
 from pypi_lambda.http import NotFound, Request, Response
@@ -40,8 +42,10 @@ class Detail:
         content = [_head(project, newest), *_install(request, user, project, newest), _files(request, project, files)]
         readme = self._readme(project, [file for file in files if file.version == newest])
         if readme is not None:
-            content.append(Markup(f'<h2>Description</h2><div class="readme">{readme}</div>'))
-        return page(name, root=request.base_path, user=user.username, version=__version__, content=joined(content))
+            content.append(Markup('<h2>Description</h2><div class="readme">{}</div>').format(readme))
+        return page(
+            name, root=request.base_path, user=user.username, version=__version__, content=Markup().join(content)
+        )
 
     def _readme(self, project: Project, files: list[File]) -> Markup | None:
         """Return the description that the latest version's wheel has; an sdist's metadata is not at hand."""
@@ -53,14 +57,13 @@ class Detail:
 
 
 def _head(project: Project, latest: str | None) -> Markup:
-    version = f' <span class="dim">{text(latest)}</span>' if latest else ""
+    version = Markup(' <span class="dim">{}</span>').format(latest) if latest else ""
+    head = Markup("<h1>{}{}</h1>").format(project.name, version)
     if project.status == ACTIVE:
-        return Markup(f"<h1>{text(project.name)}{version}</h1>")
+        return head
     reason = f": {project.status_reason}" if project.status_reason else ""
     kind = "mark bad" if project.status == WITHHELD_STATUS else "mark"
-    return Markup(
-        f'<h1>{text(project.name)}{version}</h1><p><span class="{kind}">{text(project.status + reason)}</span>'
-    )
+    return head + Markup('<p><span class="{}">{}{}</span>').format(kind, project.status, reason)
 
 
 def _install(request: Request, user: User, project: Project, latest: str | None) -> list[Markup]:
@@ -79,25 +82,26 @@ def _files(request: Request, project: Project, files: list[File]) -> Markup:
         of_version = sorted((file for file in files if file.version == version), key=lambda file: file.filename)
         rows += [_row(request, project, file, version if number == 0 else "") for number, file in enumerate(of_version)]
     if len(rows) > MAX_ROWS:
-        more = Markup(f'<tr><td></td><td class="dim">and {len(rows) - MAX_ROWS:,} older files</td></tr>')
+        more = Markup('<tr><td></td><td class="dim">and {:,} older files</td></tr>').format(len(rows) - MAX_ROWS)
         rows = [*rows[:MAX_ROWS], more]
-    head = "<tr><th>Version</th><th>File</th><th>Uploaded</th><th class=number>Size</th></tr>"
-    return joined([Markup(f'<h2>Files</h2><div class="scroll"><table>{head}'), *rows, Markup("</table></div>")])
+    return Markup(
+        '<h2>Files</h2><div class="scroll"><table>'
+        "<tr><th>Version</th><th>File</th><th>Uploaded</th><th class=number>Size</th></tr>{}</table></div>"
+    ).format(Markup().join(rows))
 
 
 def _row(request: Request, project: Project, file: File, version: str) -> Markup:
-    name = text(file.filename)
+    name = Markup("{}").format(file.filename)
     if project.status != WITHHELD_STATUS:
-        link = f"{text(request.base_path)}/simple/{quote(project.name)}/{quote(file.filename)}"
-        name = Markup(f'<a href="{link}">{name}</a>')
-    mark = ""
+        link = f"{request.base_path}/simple/{quote(project.name)}/{quote(file.filename)}"
+        name = Markup('<a href="{}">{}</a>').format(link, name)
     if file.yanked is not None:
         reason = f": {file.yanked}" if file.yanked else ""
-        mark = f' <span class="mark">{text(f"yanked{reason}")}</span>'
-    python = f'<br><span class="dim">Python {text(file.requires_python)}</span>' if file.requires_python else ""
-    return Markup(
-        f"<tr><td>{text(version)}</td><td>{name}{mark}{python}</td><td class=date>{text(file.upload_time[:10])}</td>"
-        f'<td class="number">{text(shown_size(file.size))}</td></tr>'
+        name += Markup(' <span class="mark">yanked{}</span>').format(reason)
+    if file.requires_python:
+        name += Markup('<br><span class="dim">Python {}</span>').format(file.requires_python)
+    return Markup('<tr><td>{}</td><td>{}</td><td class=date>{}</td><td class="number">{}</td></tr>').format(
+        version, name, file.upload_time[:10], shown_size(file.size)
     )
 
 

@@ -6,17 +6,13 @@ Content Security Policy Level 3 (hashes of inline styles and scripts).
 """
 
 from base64 import b64encode
-from collections.abc import Iterable
 from hashlib import sha256
-from html import escape
-from typing import NewType
+
+from markupsafe import Markup
 
 from pypi_lambda.http import NO_SNIFFING, Response
 
-Markup = NewType("Markup", str)
-"""Text in which everything foreign is escaped."""
-
-_STYLE = """
+_STYLE = Markup("""\
 :root { color-scheme: light dark; --ink: #1c2127; --dim: #5d6772; --line: #d8dde3; --back: #fff; --soft: #f4f6f8;
   --link: #0b57a4; --warn: #8a4b00; --warn-back: #fff3e0; --bad: #a1201c; --bad-back: #fdecea }
 @media (prefers-color-scheme: dark) { :root { --ink: #dfe4ea; --dim: #98a3af; --line: #363d46; --back: #15191e;
@@ -48,18 +44,16 @@ code, pre { font: .875rem/1.5 ui-monospace, monospace }
 .readme img { max-width: 100%; height: auto }
 .readme pre.plain { background: none; padding: 0; white-space: pre-wrap }
 ul.events { list-style: none; padding: 0; font-size: .875rem }
-ul.events li { padding: .2rem 0; overflow-wrap: anywhere }
-""".strip()
+ul.events li { padding: .2rem 0; overflow-wrap: anywhere }""")
 
-_SCRIPT = """
+_SCRIPT = Markup("""\
 for (const button of document.querySelectorAll("button[data-copy]")) {
   button.hidden = !navigator.clipboard;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(button.previousElementSibling.textContent);
     button.textContent = "Copied";
   });
-}
-""".strip()
+}""")
 
 
 def _source(content: str) -> str:
@@ -71,6 +65,14 @@ _POLICY = (
     f"default-src 'none'; style-src {_source(_STYLE)}; script-src {_source(_SCRIPT)}; img-src https: data:; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_FRAME = Markup(
+    '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    "<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+    '<header><a href="{root}/">Package index</a><span>{user}</span></header>\n'
+    "<main>\n{content}\n</main>\n<footer>serverless-pypi {version}</footer>\n"
+    "<script>{script}</script>\n</body>\n</html>\n"
+)
 _HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
     ("Content-Security-Policy", _POLICY),
@@ -81,21 +83,10 @@ _HEADERS = (
 )
 
 
-def text(value: object) -> Markup:
-    """Return anything as text that a browser shows as it is."""
-    return Markup(escape(str(value)))
-
-
-def joined(parts: Iterable[Markup]) -> Markup:
-    """Return the parts one after the other."""
-    return Markup("".join(parts))
-
-
 def copyable(line: str) -> Markup:
     """Return a line with a button that copies it."""
-    return Markup(
-        f'<div class="line"><code>{escape(line)}</code><button type="button" data-copy hidden>Copy</button></div>'
-    )
+    button = Markup('<button type="button" data-copy hidden>Copy</button>')
+    return Markup('<div class="line"><code>{}</code>{}</div>').format(line, button)
 
 
 def page(title: str, *, root: str, user: str, version: str, content: Markup) -> Response:
@@ -106,12 +97,13 @@ def page(title: str, *, root: str, user: str, version: str, content: Markup) -> 
         user: whose it is.
         content: between the head and the foot.
     """
-    body = (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f'<header><a href="{escape(root)}/">Package index</a><span>{escape(user)}</span></header>\n'
-        f"<main>\n{content}\n</main>\n<footer>serverless-pypi {escape(version)}</footer>\n"
-        f"<script>{_SCRIPT}</script>\n</body>\n</html>\n"
+    body = _FRAME.format(
+        title=title,
+        style=_STYLE,
+        root=root,
+        user=user,
+        content=content,
+        version=version,
+        script=_SCRIPT,
     )
     return Response(status=200, headers=_HEADERS, body=body.encode("utf-8", "replace"))

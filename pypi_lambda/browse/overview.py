@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qs, quote, urlencode
 
+from markupsafe import Markup
+
 from indexer.errors import CorruptObject
 from indexer.events import Event, decode_event
 from indexer.keys import log_key
@@ -14,7 +16,7 @@ from indexer.value import values_of
 from indexer.versions import latest
 from pypi_lambda import __version__
 from pypi_lambda.address import find_root
-from pypi_lambda.browse.layout import Markup, copyable, joined, page, text
+from pypi_lambda.browse.layout import copyable, page
 from pypi_lambda.http import Request, Response
 from pypi_lambda.index import Index, View
 from pypi_lambda.records import User
@@ -38,8 +40,8 @@ class Overview:
         wanted = query.get("q", [""])[0][:MAX_QUERY_LENGTH].strip()
         names = _matching(view, wanted)
         number = _page_number(query.get("page", ["1"])[0], len(names))
-        shown = names[(number - 1) * PROJECTS_A_PAGE : number * PROJECTS_A_PAGE]
-        projects = self._store.gather(*(self._reader(view, name) for name in shown))
+        on_this_page = names[(number - 1) * PROJECTS_A_PAGE : number * PROJECTS_A_PAGE]
+        projects = self._store.gather(*(self._reader(view, name) for name in on_this_page))
         content = [
             _search(request, wanted),
             _count(view, wanted, len(names)),
@@ -49,9 +51,8 @@ class Overview:
         ]
         if user.upload:
             content.append(self._events(view))
-        return page(
-            "Package index", root=request.base_path, user=user.username, version=__version__, content=joined(content)
-        )
+        shown = Markup().join(content)
+        return page("Package index", root=request.base_path, user=user.username, version=__version__, content=shown)
 
     def _reader(self, view: View, name: ProjectName) -> Callable[[], Project]:
         return lambda: self._index.project(view, name)
@@ -60,10 +61,8 @@ class Overview:
         last = view.current.head.seq
         keys = [log_key(seq) for seq in range(last, max(0, last - LAST_EVENTS), -1)]
         read = self._store.gather(*(self._finder(key) for key in keys))
-        items = [Markup(f"<li>{_tell(event)}</li>") for event in read if event is not None]
-        return (
-            joined([Markup("<h2>Recent events</h2><ul class=events>"), *items, Markup("</ul>")]) if items else text("")
-        )
+        items = Markup().join(_tell(event) for event in read if event is not None)
+        return Markup("<h2>Recent events</h2><ul class=events>{}</ul>").format(items) if items else items
 
     def _finder(self, key: str) -> Callable[[], Event | None]:
         def find() -> Event | None:
@@ -78,7 +77,7 @@ class Overview:
 
 def _tell(event: Event) -> Markup:
     said = f"{event.by} {tell_change(type(event.change).__name__, values_of(event.change))}"
-    return Markup(f'<span class="dim">{text(event.at[:16].replace("T", " "))}</span> {text(said)}')
+    return Markup('<li><span class="dim">{}</span> {}</li>').format(event.at[:16].replace("T", " "), said)
 
 
 def _matching(view: View, wanted: str) -> Sequence[ProjectName]:
@@ -93,50 +92,51 @@ def _page_number(raw: str, count: int) -> int:
 
 def _search(request: Request, wanted: str) -> Markup:
     return Markup(
-        f'<form action="{text(request.base_path)}/" role="search"><input name="q" type="search" value="{text(wanted)}" '
+        '<form action="{}/" role="search"><input name="q" type="search" value="{}" '
         'placeholder="Search private projects" aria-label="Search private projects"><button>Search</button></form>'
-    )
+    ).format(request.base_path, wanted)
 
 
 def _count(view: View, wanted: str, count: int) -> Markup:
     upstream = view.current.upstream
     mirrored = f", and {upstream.count:,} of the upstream" if upstream is not None and not wanted else ""
     found = f" that match “{wanted}”" if wanted else ""
-    return Markup(f'<p class="dim">{text(f"{count:,} private projects{found}{mirrored}")}</p>')
+    return Markup('<p class="dim">{:,} private projects{}{}</p>').format(count, found, mirrored)
 
 
 def _table(request: Request, projects: Sequence[Project]) -> Markup:
     if not projects:
-        return text("")
-    head = "<tr><th>Project</th><th>Latest</th><th>Uploaded</th><th class=number>Files</th></tr>"
-    rows = [_row(request, project) for project in projects]
-    return joined([Markup(f'<div class="scroll"><table>{head}'), *rows, Markup("</table></div>")])
+        return Markup()
+    rows = Markup().join(_row(request, project) for project in projects)
+    return Markup(
+        '<div class="scroll"><table>'
+        "<tr><th>Project</th><th>Latest</th><th>Uploaded</th><th class=number>Files</th></tr>{}</table></div>"
+    ).format(rows)
 
 
 def _row(request: Request, project: Project) -> Markup:
     files = [file for file in project.files.values() if not file.removed]
     newest = latest((file.version, file.yanked is not None) for file in files)
     uploaded = max((file.upload_time for file in files), default="")[:10]
-    link = f"{text(request.base_path)}/project/{quote(project.name)}/"
-    mark = "" if project.status == ACTIVE else f' <span class="mark">{text(project.status)}</span>'
+    link = f"{request.base_path}/project/{quote(project.name)}/"
+    mark = "" if project.status == ACTIVE else Markup(' <span class="mark">{}</span>').format(project.status)
     return Markup(
-        f'<tr><td><a href="{link}">{text(project.name)}</a>{mark}</td><td>{text(newest or "–")}</td>'
-        f'<td class="date">{text(uploaded)}</td><td class="number">{len(files)}</td></tr>'
-    )
+        '<tr><td><a href="{}">{}</a>{}</td><td>{}</td><td class="date">{}</td><td class="number">{}</td></tr>'
+    ).format(link, project.name, mark, newest or "–", uploaded, len(files))
 
 
 def _pages(request: Request, wanted: str, number: int, count: int) -> Markup:
     last = max(1, -(-count // PROJECTS_A_PAGE))
     if last == 1:
-        return text("")
+        return Markup()
 
-    def link(label: str, target: int) -> str:
+    def link(label: str, target: int) -> Markup:
         query = urlencode({**({"q": wanted} if wanted else {}), "page": target})
-        return f'<a href="{text(request.base_path)}/?{text(query)}">{label}</a> '
+        return Markup('<a href="{}/?{}">{}</a> ').format(request.base_path, query, label)
 
     before = link("Previous", number - 1) if number > 1 else ""
     after = link("Next", number + 1) if number < last else ""
-    return Markup(f"<p>{before}{after}<span class=dim>Page {number} of {last}</span></p>")
+    return Markup("<p>{}{}<span class=dim>Page {} of {}</span></p>").format(before, after, number, last)
 
 
 def _instructions(request: Request, user: User) -> Markup:
@@ -152,7 +152,7 @@ def _instructions(request: Request, user: User) -> Markup:
             copyable(f"twine upload --repository-url {root}/ -u {shlex.quote(user.username)} dist/*"),
             copyable(f"uv publish --publish-url {root}/ -u {shlex.quote(user.username)} dist/*"),
         ]
-    return joined(content)
+    return Markup().join(content)
 
 
 def root_of(request: Request) -> str:

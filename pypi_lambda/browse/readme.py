@@ -17,9 +17,8 @@ import sys
 from collections.abc import Callable, Mapping
 from email import message_from_string
 from functools import lru_cache
-from html import escape
 
-from pypi_lambda.browse.layout import Markup
+from markupsafe import Markup, escape
 
 MAX_DESCRIPTION_BYTES = 524_288  # 512 KiB: the longest READMEs have about 200; rendering takes a second or two per MB
 MAX_MARKUP_BYTES = 786_432  # 768 KiB: with the rest of the page below the 1 MB that a load balancer takes of a function
@@ -46,14 +45,14 @@ def render_description(metadata: bytes) -> Markup | None:
         return None
     content_type = str(message.get("Description-Content-Type") or "text/x-rst").partition(";")[0].strip().lower()
     rendered = _render_apart(description, content_type) if content_type in _RENDERERS else ""
-    return Markup(rendered) if rendered else _plain(description)
+    return Markup(rendered) if rendered else _plain(description)  # noqa: S704  # `clean` made it
 
 
 def _plain(description: str) -> Markup:
     shown = escape(description)
     if len(shown.encode()) > MAX_MARKUP_BYTES:
         shown = escape(description[: MAX_MARKUP_BYTES // 6]) + "…"  # `&quot;` has six characters
-    return Markup(f'<pre class="plain">{shown}</pre>')
+    return Markup('<pre class="plain">{}</pre>').format(shown)
 
 
 def _render_apart(description: str, content_type: str) -> str:
