@@ -234,7 +234,6 @@ def put_mirrored_page(store: ObjectStore, name: ProjectName, files: int) -> None
         make_page(name, files, origin="http://upstream.example").json,
         content_type="application/vnd.pypi.simple.v1+json",
         url=f"http://upstream.example/simple/{name}/",
-        hash_dist_info_metadata=renderer.hash_dist_info_metadata,
     )
     page, sources = page_of(compress(orjson.dumps(listing.page))), encode_sources(listing.sources)
     check = Check(

@@ -264,7 +264,6 @@ def _prepare_ceiling(place: Place, pages: Sequence[ProjectPage]) -> None:
             page.json,
             content_type=JSON_TYPE,
             url=f"{place.upstream}{page.name}/",
-            hash_dist_info_metadata=False,
         )
         (place.folder / f"{page.name}{SUFFIX}").write_bytes(compress(encode_json(listing.page)))
 

@@ -14,12 +14,12 @@ from indexer.names import Filename
 from indexer.wire import ProjectPage
 
 FILLED = "_filled"
-_KEYS = ("size", "upload-time", "core-metadata", "dist-info-metadata")  # in this order: equal pages are equal bytes
+_KEYS = ("size", "upload-time", "core-metadata")  # in this order: equal pages are equal bytes
 
 
 def advertised(entry: dict[str, Any]) -> dict[str, Any]:
     """Return the entry of a wheel about whose metadata the upstream says nothing, with word that there is some."""
-    return {**entry, "core-metadata": True, "dist-info-metadata": True, FILLED: ["core-metadata", "dist-info-metadata"]}
+    return {**entry, "core-metadata": True, FILLED: ["core-metadata"]}
 
 
 def filled(
@@ -35,8 +35,7 @@ def filled(
     Args:
         lacks_metadata: whether it turned out to be a wheel without metadata.
     """
-    metadata = False if lacks_metadata else None
-    found = {"size": size, "upload-time": upload_time, "core-metadata": metadata, "dist-info-metadata": metadata}
+    found = {"size": size, "upload-time": upload_time, "core-metadata": False if lacks_metadata else None}
     found = {key: value for key, value in found.items() if value is not None}
     return _with_files(page, [_filled(file, found) if file["filename"] == filename else file for file in page["files"]])
 

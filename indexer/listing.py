@@ -54,15 +54,11 @@ class Listing:
     dropped: tuple[Dropped, ...]
 
 
-def parse_listing(
-    project: ProjectName, content: bytes, *, content_type: str, url: str, hash_dist_info_metadata: bool
-) -> Listing:
+def parse_listing(project: ProjectName, content: bytes, *, content_type: str, url: str) -> Listing:
     """Read a project page as the upstream sent it.
 
     Args:
         url: where it was, for its relative links.
-        hash_dist_info_metadata: whether the legacy key carries the metadata's digest as `core-metadata` always does, or
-            is a bare flag.
 
     Raises:
         UpstreamNonsense: it is no page of this project: a login form, a broken page, another project's.
@@ -72,7 +68,7 @@ def parse_listing(
     page = None if read is None else read(project, content, url, parameters)
     if page is None:
         raise UpstreamNonsense(f"{shown_url(url)} answered with something that is no page of the project {project}")
-    return _listing(project, page, url, hash_dist_info_metadata=hash_dist_info_metadata)
+    return _listing(project, page, url)
 
 
 def _read_json(project: ProjectName, content: bytes, _url: str, _parameters: str) -> dict[str, Any] | None:
@@ -114,13 +110,13 @@ def _read_html(project: ProjectName, content: bytes, url: str, parameters: str) 
     return read_html_page(project, content, url, parameters=parameters)
 
 
-def _listing(project: ProjectName, page: dict[str, Any], url: str, *, hash_dist_info_metadata: bool) -> Listing:
+def _listing(project: ProjectName, page: dict[str, Any], url: str) -> Listing:
     files: list[dict[str, Any]] = []
     sources: dict[Filename, Source] = {}
     dropped: list[Dropped] = []
     for entry in page["files"]:
         try:
-            file, source = _read_entry(project, entry, url, hash_dist_info_metadata=hash_dist_info_metadata)
+            file, source = _read_entry(project, entry, url)
             if file["filename"] in sources:
                 raise _Unusable("a file of this name is listed before it")
         except _Unusable as fault:
@@ -149,9 +145,7 @@ class _Unusable(Exception):
     """An entry cannot be served."""
 
 
-def _read_entry(
-    project: ProjectName, entry: object, url: str, *, hash_dist_info_metadata: bool
-) -> tuple[dict[str, Any], Source]:
+def _read_entry(project: ProjectName, entry: object, url: str) -> tuple[dict[str, Any], Source]:
     """Return what is served in an entry's place, and where the file comes from."""
     if not isinstance(entry, dict) or not isinstance(entry.get("filename"), str):
         raise _Unusable("the entry names no file")
@@ -173,11 +167,10 @@ def _read_entry(
     metadata = _metadata(entry) if not is_wheel or is_wheel_of(project, filename) else None
     if metadata:
         file["core-metadata"] = metadata
-        file["dist-info-metadata"] = metadata if hash_dist_info_metadata else True
     elif is_wheel and is_wheel_of(project, filename):
         file = advertised(file)
     elif metadata is False:
-        file["core-metadata"] = file["dist-info-metadata"] = False
+        file["core-metadata"] = False
     source = Source(
         url=source_url,
         hashes=hashes,

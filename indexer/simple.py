@@ -20,7 +20,7 @@ from indexer.value import value
 if TYPE_CHECKING:
     from indexer.wire import ProjectFile, ProjectPage
 
-RENDERER_VERSION = 2  # a change of what is rendered needs a new number: pages are written once
+RENDERER_VERSION = 3  # a change of what is rendered needs a new number: pages are written once
 GZIP_LEVEL = 6  # 9 takes twice the time and saves 1 %
 MAX_PAGE_BYTES = 67_108_864  # 64 MiB unpacked: the largest public page, of 30,000 files, has 15
 
@@ -30,16 +30,16 @@ class Renderer:
     """How pages are rendered.
 
     Attributes:
-        hash_dist_info_metadata: whether the legacy key `dist-info-metadata` carries the digest as `core-metadata`
-            always does, or is a bare flag.
+        hash_dist_info_metadata: whether HTML has the metadata's digest, or says only that there is metadata. JSON has
+            it always, where it is known.
     """
 
-    hash_dist_info_metadata: bool = False
+    hash_dist_info_metadata: bool = True
 
     @property
     def tag(self) -> str:
         """Names this way of rendering, in keys and in the snapshot."""
-        return f"{RENDERER_VERSION}{'h' if self.hash_dist_info_metadata else ''}"
+        return f"{RENDERER_VERSION}{'' if self.hash_dist_info_metadata else 'f'}"
 
     def json_key(self, name: ProjectName, seq: int) -> str:
         """Return the key of a project's JSON page after event `seq`."""
@@ -55,9 +55,13 @@ class Renderer:
 
     def render_html(self, project: Project) -> bytes:
         """Return the HTML page."""
+        return self.html(self.page(project))
+
+    def html(self, page: "ProjectPage") -> bytes:
+        """Return a page as HTML, whoever made it."""
         from indexer.html import render_project_html
 
-        return render_project_html(self.page(project))
+        return render_project_html(page, hash_metadata=self.hash_dist_info_metadata)
 
     def page(self, project: Project) -> "ProjectPage":
         """Return the page as the dict that JSON carries; files sorted by name: equal projects give equal bytes."""
@@ -101,9 +105,7 @@ class Renderer:
         if file.requires_python is not None:
             wire["requires-python"] = file.requires_python
         if file.metadata_sha256 is not None:
-            hashes = {"sha256": file.metadata_sha256}
-            wire["core-metadata"] = hashes
-            wire["dist-info-metadata"] = hashes if self.hash_dist_info_metadata else True
+            wire["core-metadata"] = {"sha256": file.metadata_sha256}
         return wire  # type: ignore[return-value]  # likewise
 
 

@@ -31,14 +31,16 @@ ProjectFile = TypedDict(
         "upload-time": NotRequired[str],
         "requires-python": NotRequired[str | None],
         "core-metadata": NotRequired[bool | Hashes],
-        "dist-info-metadata": NotRequired[bool | Hashes],
         "yanked": NotRequired[bool | str],
         "gpg-sig": NotRequired[bool],
         "provenance": NotRequired[str | None],
         "_unverified": NotRequired[bool],
     },
 )
-"""One file; `size` in bytes, `upload-time` as `YYYY-MM-DDThh:mm:ss.ffffffZ`, `yanked` a reason or a flag."""
+"""One file; `size` in bytes, `upload-time` as `YYYY-MM-DDThh:mm:ss.ffffffZ`, `yanked` a reason or a flag.
+
+There is no `dist-info-metadata`: pip 22.3 to 23.1.2 end with a traceback where JSON has it, whatever its value is.
+"""
 
 
 class HeldBack(TypedDict):

@@ -105,7 +105,7 @@ class App:
         self._mirror = mirror
         self._make_publisher = make_publisher
         self._make_parts = make_parts
-        self._page_delivery = PageDelivery(store, policy)
+        self._page_delivery = PageDelivery(store, index.renderer, policy)
         self._has_min_age = policy is not None and bool(policy.min_age)
         self._make_offers = make_offers
         self._files = Files(

@@ -11,7 +11,7 @@ from indexer.errors import StoreUnavailable
 from indexer.json_bytes import decode_json, encode_json
 from indexer.keys import listing_copy_key, page_copy_key
 from indexer.names import ProjectName
-from indexer.simple import decompress
+from indexer.simple import Renderer, decompress
 from indexer.store import ObjectStore
 from pypi_lambda.http import Format, Request, Response
 from pypi_lambda.index import Page
@@ -27,18 +27,18 @@ class Copies:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
-    def redirect_to_page(self, request: Request, name: ProjectName, json_page: Page, page_format: Format) -> Response:
+    def redirect_to_page(
+        self, request: Request, name: ProjectName, json_page: Page, page_format: Format, renderer: Renderer
+    ) -> Response:
         """Return a redirect to a project's page in this format.
 
         Args:
             json_page: the page as JSON, whatever the format.
         """
-        from indexer.html import render_project_html
-
         page = decode_json(decompress("a page", json_page.body))
         for file in page["files"]:
             file["url"] = f"{request.root_url}/simple/{name}/{file['url']}"
-        content = render_project_html(page) if page_format.is_html else encode_json(page)
+        content = renderer.html(page) if page_format.is_html else encode_json(page)
         key = page_copy_key(name, blake2b(content, digest_size=16).hexdigest(), _EXTENSIONS[page_format])
         if self._store.stat(key) is None:
             self._store.put(key, content, content_type=page_format.content_type)

@@ -34,6 +34,7 @@ from pypi_lambda.http import (
 from pypi_lambda.index import Page
 
 if TYPE_CHECKING:
+    from indexer.simple import Renderer
     from pypi_lambda.copies import Copies
     from pypi_lambda.policy import Policy
 
@@ -120,8 +121,9 @@ class PageDelivery:
         policy: which of the upstream's names the root lists; None for all.
     """
 
-    def __init__(self, store: ObjectStore, policy: "Policy | None" = None) -> None:
+    def __init__(self, store: ObjectStore, renderer: "Renderer", policy: "Policy | None" = None) -> None:
         self._store = store
+        self._renderer = renderer
         self._policy = policy
         self._root_lock = Lock()
 
@@ -140,7 +142,7 @@ class PageDelivery:
             return Response(status=304, headers=(*_validators(page.etag), *warning))
         body = page.body if gzip else decompress("a page", page.body)
         if request.method == "GET" and exceeds_limit(request, len(body)):
-            return self._copies().redirect_to_page(request, name, get_json(), page_format)
+            return self._copies().redirect_to_page(request, name, get_json(), page_format, self._renderer)
         headers = (*_headers(page_format, page.etag, gzip=gzip), *warning)
         return Response(status=200, headers=(*headers, ("Content-Length", str(len(body)))), body=body)
 

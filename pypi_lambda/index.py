@@ -180,6 +180,11 @@ class Index:
         self._view = self._load()
 
     @property
+    def renderer(self) -> Renderer:
+        """How its pages are rendered."""
+        return self._renderer
+
+    @property
     def view(self) -> View:
         """The view as it was when it was last brought up to date."""
         return self._view

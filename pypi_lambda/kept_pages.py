@@ -14,7 +14,7 @@ from indexer.errors import AlreadyExists, Changed, CorruptObject, StoreUnavailab
 from indexer.json_bytes import decode_json, encode_json
 from indexer.keys import mirrored_check_key, mirrored_page_key, mirrored_sources_key
 from indexer.names import Filename, ProjectName
-from indexer.simple import decompress
+from indexer.simple import compress, decompress
 from indexer.store import ObjectStore, Stored
 from indexer.value import value
 from pypi_lambda.cache import Cache
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from indexer.sources import Source
 
 FORMAT_VERSION = 2
+_LEGACY_KEY = "dist-info-metadata"  # with which pip 22.3 to 23.1.2 end with a traceback, whatever its value is
 # A 404 after a page is asked about again after so long, and believed only then: the restarts, half-deployed releases
 # and failing lookups for which whole indexes answer 404 for a while take a minute or two.
 CONFIRM_SECONDS = 300
@@ -124,16 +125,16 @@ class KeptPages:
         page, check = (read.get(key) for key in (page_key, check_key))
         if page is None or check is None:
             return None
-        found = page_of(page.body)
         try:
-            decompress(page_key, page.body)
+            content = decompress(page_key, page.body)
             decoded = decode_check(check_key, check.body)
+            if decoded.page_digest == digest_of(page.body) and decoded.renderer == self._renderer_tag:
+                return KeptPage(page=page_of(page.body), check=decoded)
         except CorruptObject as fault:
             logger.warning("%s; asking the upstream again", fault)
-            return None if fault.key == page_key else _of_unknown_age(found)
-        if decoded.page_digest != digest_of(page.body) or decoded.renderer != self._renderer_tag:
-            return _of_unknown_age(found)
-        return KeptPage(page=found, check=decoded)
+            if fault.key == page_key:
+                return None
+        return _of_unknown_age(page_of(without_legacy_key(content, page.body)))
 
     def find_sources(self, name: ProjectName, check: Check) -> "Mapping[Filename, Source] | None":
         """Return where the files of the page come from that this check is about, or None when that is not stored."""
@@ -243,6 +244,25 @@ def _of_unknown_age(page: Page) -> KeptPage:
         missing_since=None,
     )
     return KeptPage(page=page, check=check)
+
+
+def without_legacy_key(content: bytes, body: bytes) -> bytes:
+    """Return a stored page without the key `dist-info-metadata`, which versions up to 0.1.0 wrote into it.
+
+    Args:
+        content: the page, not compressed; trusted, for nobody but this program writes it.
+        body: the page as it is stored; returned where it has no such key.
+    """
+    if _LEGACY_KEY.encode() not in content:
+        return body
+    from indexer.fills import FILLED
+
+    page = decode_json(content)
+    for file in page["files"]:
+        file.pop(_LEGACY_KEY, None)
+        if FILLED in file:
+            file[FILLED] = [key for key in file[FILLED] if key != _LEGACY_KEY]
+    return compress(encode_json(page))
 
 
 def digest_of(body: bytes) -> str:

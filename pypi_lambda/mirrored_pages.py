@@ -168,10 +168,8 @@ class MirroredPages:
     def _html_page(self, name: ProjectName, page: Page) -> Page:
         rendered = self._html.find((name, page.etag))
         if rendered is None:
-            from indexer.html import render_project_html
-
             content = decode_json(decompress(self._kept.keys(name)[0], page.body))
-            rendered = page_of(compress(render_project_html(content)))
+            rendered = page_of(compress(self._renderer.html(content)))
             self._html.put((name, page.etag), rendered, cost=len(rendered.body))
         return replace(rendered, warning=page.warning)
 
@@ -271,7 +269,6 @@ class MirroredPages:
             answer.content,
             content_type=answer.content_type,
             url=answer.url,
-            hash_dist_info_metadata=self._renderer.hash_dist_info_metadata,
         )
         for dropped in listing.dropped[:MAX_LOGGED]:
             logger.warning("left out of the page of %s: %r: %s", name, dropped.filename[:300], dropped.reason)

@@ -165,9 +165,7 @@ class Offers:
     def _page(self, content: Any, extension: str) -> Page:
         if extension == "json":
             return page_of(compress(encode_json(content)))
-        from indexer.html import render_project_html
-
-        return page_of(compress(render_project_html(content)))
+        return page_of(compress(self._renderer.html(content)))
 
     def private_page(self, project: Project, extension: str, moment: datetime) -> Page:
         """Return a private project's page as it was.

@@ -46,7 +46,7 @@ class Settings:
         logging_format: `text` or `json`, of a server's log; on Lambda the function's configuration says.
         metrics: whether the function writes a line of metrics for each invocation.
         api_gateway_base_path: "" or `/path` without a slash at its end.
-        hash_dist_info_metadata: whether `dist-info-metadata` carries the digest too.
+        hash_dist_info_metadata: whether HTML pages have the digests of metadata; JSON has them always.
         max_staleness_seconds: for how long an answer may rest on what was read before; 0 is strict.
         mirror_retention_days: mirrored files that nobody used for so long are deleted; 0 for never.
         removed_retention_days: for how long the bytes of removed private files are kept; 0 for ever.
@@ -66,7 +66,7 @@ class Settings:
     logging_format: str = "text"
     metrics: bool = False
     api_gateway_base_path: str = ""
-    hash_dist_info_metadata: bool = False
+    hash_dist_info_metadata: bool = True
     max_staleness_seconds: float = 0.0
     mirror_retention_days: int = 0
     removed_retention_days: int = 30

@@ -2,10 +2,11 @@
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,13 +16,13 @@ from indexer.folder import FolderStore
 from indexer.keys import file_key
 from indexer.names import Filename, ProjectName
 from indexer.rebuild import rebuild
-from indexer.simple import Renderer
+from indexer.simple import Renderer, decompress
 from pypi_lambda.http import Request
 from tests.adversary import Adversary, Fault, Mischief
 from tests.apps import HTML, JSON, LEGACY, READER, UPLOADER, Answer, Site, running_site
 from tests.builders import AT, added, basic, body_of, make_app, put_user, request, upload_request
 from tests.distributions import Distribution, make_sdist, make_wheel
-from tests.fake_upstream import UPLOAD_TIME
+from tests.fake_upstream import UPLOAD_TIME, FakeUpstream
 
 DEMO = make_wheel("demo", "1.0", requires_python=">=3.9, <4")
 DEMO_SDIST = make_sdist("demo", "1.0")
@@ -51,12 +52,14 @@ DEMO_HTML = f"""\
 <body>
 <h1>Links for demo</h1>
 <a href="{DEMO.filename}#sha256={DEMO.sha256}" data-requires-python="&gt;=3.9, &lt;4" \
-data-core-metadata="sha256={DEMO.metadata_sha256}" data-dist-info-metadata="true" \
+data-core-metadata="sha256={DEMO.metadata_sha256}" \
+data-dist-info-metadata="sha256={DEMO.metadata_sha256}" \
 data-upload-time="{AT}" data-size="{len(DEMO.content)}">{DEMO.filename}</a><br>
 <a href="{DEMO_SDIST.filename}#sha256={DEMO_SDIST.sha256}" \
 data-upload-time="{AT}" data-size="{len(DEMO_SDIST.content)}">{DEMO_SDIST.filename}</a><br>
 <a href="demo-2.0%2Blocal-py3-none-any.whl#sha256={LOCAL.sha256}" \
-data-core-metadata="sha256={LOCAL.metadata_sha256}" data-dist-info-metadata="true" \
+data-core-metadata="sha256={LOCAL.metadata_sha256}" \
+data-dist-info-metadata="sha256={LOCAL.metadata_sha256}" \
 data-yanked="broken" data-upload-time="{AT}" data-size="{len(LOCAL.content)}">{LOCAL.filename}</a><br>
 </body>
 </html>
@@ -76,7 +79,6 @@ DEMO_JSON = {
             "_version": "1.0",
             "requires-python": ">=3.9, <4",
             "core-metadata": {"sha256": DEMO.metadata_sha256},
-            "dist-info-metadata": True,
         },
         {
             "filename": DEMO_SDIST.filename,
@@ -97,7 +99,6 @@ DEMO_JSON = {
             "_version": "2.0+local",
             "_turns": [[AT, "broken", False]],
             "core-metadata": {"sha256": LOCAL.metadata_sha256},
-            "dist-info-metadata": True,
         },
     ],
     "_seq": 4,
@@ -114,7 +115,8 @@ SIX_HTML = f"""\
 <body>
 <h1>Links for six</h1>
 <a href="{SIX.filename}#sha256={SIX.sha256}" data-requires-python="&gt;=2.7" \
-data-core-metadata="sha256={SIX.metadata_sha256}" data-dist-info-metadata="true" \
+data-core-metadata="sha256={SIX.metadata_sha256}" \
+data-dist-info-metadata="sha256={SIX.metadata_sha256}" \
 data-provenance="https://upstream.example/six.provenance" \
 data-upload-time="{UPLOAD_TIME}" data-size="{len(SIX.content)}">{SIX.filename}</a><br>
 </body>
@@ -136,7 +138,6 @@ SIX_JSON = {
             "upload-time": "2024-05-06T07:08:09.123456Z",
             "provenance": "https://upstream.example/six.provenance",
             "core-metadata": {"sha256": SIX.metadata_sha256},
-            "dist-info-metadata": True,
         }
     ],
 }
@@ -315,8 +316,8 @@ class TestProjectPage:
 
     @pytest.mark.parametrize("private", [True, False])
     @pytest.mark.parametrize("hashed", [True, False])
-    def test_the_legacy_metadata_key(self, tmp_path: Path, private: bool, hashed: bool) -> None:
-        """`dist-info-metadata` has the digest or is a flag, as it is set; `core-metadata` has it always."""
+    def test_the_digest_of_metadata(self, tmp_path: Path, private: bool, hashed: bool) -> None:
+        """HTML has it in both attributes alike, or as it is set in none; JSON has it under `core-metadata` alone."""
         with running_site(tmp_path, hash_dist_info_metadata=hashed) as site:
             if private:
                 publish(site, DEMO)
@@ -324,11 +325,53 @@ class TestProjectPage:
                 site.upstream.add(DEMO)
             page = json.loads(site.get("/simple/demo/", accept=JSON).body)
             html = site.get("/simple/demo/", accept=HTML).text
-        digest = {"sha256": DEMO.metadata_sha256}
         [file] = page["files"]
-        assert (file["core-metadata"], file["dist-info-metadata"]) == (digest, digest if hashed else True)
-        legacy = f"sha256={DEMO.metadata_sha256}" if hashed else "true"
-        assert f'data-core-metadata="sha256={DEMO.metadata_sha256}" data-dist-info-metadata="{legacy}"' in html
+        assert (file["core-metadata"], "dist-info-metadata" in file) == ({"sha256": DEMO.metadata_sha256}, False)
+        said = f"sha256={DEMO.metadata_sha256}" if hashed else "true"
+        assert f' data-core-metadata="{said}" data-dist-info-metadata="{said}"' in html
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+class TestTheLegacyKey:
+    """`dist-info-metadata` in JSON ends pip 22.3 to 23.1.2, whatever its value is."""
+
+    AGED: ClassVar[dict[str, Any]] = {"upstream_min_age_days": 1.0}
+
+    @pytest.fixture
+    def upstream(self) -> FakeUpstream:
+        """One that says whatever can be said of metadata."""
+        upstream = FakeUpstream()
+        for number, said in enumerate([True, False, {"sha256": "ab" * 32}, None, "odd"]):
+            wheel = make_wheel("six", f"1.{number}", files={f"{number}.py": b""})
+            upstream.add(wheel, dist_info_metadata=said, core_metadata=said)
+            upstream.add(make_sdist("six", f"1.{number}"), dist_info_metadata=said, core_metadata=said)
+        upstream.add(make_wheel("six", "2.0"), upload_time="2999-01-01T00:00:00.000000Z")
+        return upstream
+
+    @pytest.mark.parametrize("settings", [{}, AGED], ids=["whole", "held back"])
+    @pytest.mark.parametrize("base", ["", f"/at/{AT}"])
+    def test_pages(
+        self, tmp_path: Path, upstream: FakeUpstream, hashed: bool, base: str, settings: dict[str, Any]
+    ) -> None:
+        """No page has it: private or mirrored, held back in part, of an earlier moment, or stored."""
+        with running_site(tmp_path, upstream=upstream, hash_dist_info_metadata=hashed, **settings) as site:
+            publish(site, DEMO)
+            site.rebuild()
+            pages = [site.get(f"{base}/simple/{name}/", accept=JSON) for name in ("demo", "six")]
+            stored = [site.store.get(stat.key).body for stat in site.store.list("") if stat.key.endswith(".json.gz")]
+        assert [page.status for page in pages] == [200, 200]
+        assert "dist-info-metadata" not in "".join(page.text for page in pages)
+        assert all(b"dist-info-metadata" not in decompress("", body) for body in stored)
+
+    def test_html(self, tmp_path: Path, upstream: FakeUpstream, hashed: bool) -> None:
+        """HTML has both attributes, or none, with equal values, whatever was said of the files."""
+        with running_site(tmp_path, upstream=upstream, hash_dist_info_metadata=hashed) as site:
+            publish(site, DEMO)
+            html = "".join(site.get(f"/simple/{name}/", accept=HTML).text for name in ("demo", "six"))
+        found = re.findall(r' data-core-metadata="([^"]*)" data-dist-info-metadata="([^"]*)"', html)
+        assert [new for new, old in found] == [old for new, old in found]
+        assert html.count("core-metadata=") == html.count("dist-info-metadata=") == len(found) >= 6
+        assert any(new.startswith("sha256=") for new, _ in found) is hashed
 
 
 class TestRedirects:
@@ -830,7 +873,7 @@ def test_pages_follow_the_renderer(tmp_path: Path) -> None:
     with running_site(tmp_path, store=store) as site:
         publish(site, DEMO)
         site.rebuild()
-    app = make_app(store, renderer=Renderer(hash_dist_info_metadata=True))
-    response = app(request("GET", "/simple/demo/", headers={"accept": JSON}))
+    app = make_app(store, renderer=Renderer(hash_dist_info_metadata=False))
+    response = app(request("GET", "/simple/demo/", headers={"accept": HTML}))
     assert isinstance(response.body, bytes)
-    assert json.loads(response.body)["files"][0]["dist-info-metadata"] == {"sha256": DEMO.metadata_sha256}
+    assert b' data-core-metadata="true" data-dist-info-metadata="true"' in response.body

@@ -91,7 +91,7 @@ def test_document(store: ObjectStore) -> None:
 
 def test_json(store: ObjectStore) -> None:
     """The copy of a JSON page is that page but for its links, which lead back to the index."""
-    response = Copies(store).redirect_to_page(asked(), DEMO, PAGE, Format.JSON)
+    response = Copies(store).redirect_to_page(asked(), DEMO, PAGE, Format.JSON, Renderer())
     _, content_type, content = follow(response)
     assert content_type == "application/vnd.pypi.simple.v1+json"
     copied, page = json_page(content), Renderer().page(project(*FILES))
@@ -109,7 +109,9 @@ def _without_url(file: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("page_format", [Format.HTML, Format.LEGACY_HTML])
 def test_html(page_format: Format, store: ObjectStore) -> None:
     """The copy of an HTML page leads back to the index, and says of each file what the page says."""
-    address, content_type, content = follow(Copies(store).redirect_to_page(asked(), DEMO, PAGE, page_format))
+    address, content_type, content = follow(
+        Copies(store).redirect_to_page(asked(), DEMO, PAGE, page_format, Renderer())
+    )
     assert content_type == page_format.content_type
     copied = Links(content.decode(), address).found
     page = Links(Renderer().render_html(project(*FILES)).decode(), f"{SIMPLE}demo/").found
@@ -121,7 +123,7 @@ def test_each_address_has_its_copy(store: ObjectStore) -> None:
     """An index that is known under two addresses has a copy for each; the same again is made once."""
     copies = Copies(store)
     for root_url in (ROOT, "https://other.example", ROOT):
-        _, _, content = follow(copies.redirect_to_page(asked(root_url), DEMO, PAGE, Format.JSON))
+        _, _, content = follow(copies.redirect_to_page(asked(root_url), DEMO, PAGE, Format.JSON, Renderer()))
         assert all(file["url"].startswith(f"{root_url}/simple/demo/") for file in json_page(content)["files"])
     assert len(contents(store, COPIES)) == 2
 
@@ -130,7 +132,7 @@ def test_types_of_html(store: ObjectStore) -> None:
     """The two types of HTML have a copy each, that one may be asked for after the other."""
     copies = Copies(store)
     for page_format in (Format.HTML, Format.LEGACY_HTML, Format.HTML):
-        page = follow(copies.redirect_to_page(asked(), DEMO, PAGE, page_format))
+        page = follow(copies.redirect_to_page(asked(), DEMO, PAGE, page_format, Renderer()))
         root = follow(copies.redirect_to_root(asked(), "index/7", render_root_html(["a"]), page_format))
         assert (page[1], root[1]) == (page_format.content_type, page_format.content_type)
 
@@ -163,7 +165,7 @@ def test_root_is_copied_once(store: ObjectStore) -> None:
 
 def test_signature(store: ObjectStore) -> None:
     """The copy is not for everybody: without its signature the address leads nowhere."""
-    address, _, _ = follow(Copies(store).redirect_to_page(asked(), DEMO, PAGE, Format.JSON))
+    address, _, _ = follow(Copies(store).redirect_to_page(asked(), DEMO, PAGE, Format.JSON, Renderer()))
     with pytest.raises(HTTPError) as raised, urlopen(address.removesuffix(f"?{urlsplit(address).query}")):
         pass
     assert raised.value.code == 403
@@ -173,4 +175,4 @@ def test_signature(store: ObjectStore) -> None:
 def test_folder(tmp_path: Path) -> None:
     """A store that signs nothing has no such way out, and says so."""
     with pytest.raises(StoreUnavailable, match="this store signs no URLs"):
-        Copies(FolderStore(tmp_path)).redirect_to_page(asked(), DEMO, PAGE, Format.JSON)
+        Copies(FolderStore(tmp_path)).redirect_to_page(asked(), DEMO, PAGE, Format.JSON, Renderer())

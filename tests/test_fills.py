@@ -37,7 +37,7 @@ def test_what_is_missing_is_filled_in() -> None:
 
 def test_what_the_upstream_says_stays() -> None:
     """The upstream's word is not replaced by ours."""
-    page = make_page(make_entry(size=7, upload_time=TIME, core_metadata=True, dist_info_metadata=True))
+    page = make_page(make_entry(size=7, upload_time=TIME, core_metadata=True))
     assert fill(page, size=7, upload_time=LATER, lacks_metadata=True) == page
 
 
@@ -60,8 +60,7 @@ def test_ours_can_be_bettered() -> None:
 def test_metadata_that_we_announced(lacks_metadata: bool) -> None:
     """Where we announced metadata by ourselves, that is taken back once a wheel turns out to have none."""
     page = fill(make_page(advertised(make_entry())), size=7, lacks_metadata=lacks_metadata)
-    said = {"core_metadata": not lacks_metadata, "dist_info_metadata": not lacks_metadata}
-    assert page == make_page(make_entry(size=7, **said, _filled=["size", "core-metadata", "dist-info-metadata"]))
+    assert page == make_page(make_entry(size=7, core_metadata=not lacks_metadata, _filled=["size", "core-metadata"]))
 
 
 class TestNextPage:
@@ -78,7 +77,7 @@ class TestNextPage:
 
     def test_the_upstream_says_it_now(self) -> None:
         """What the upstream says meanwhile is what counts; the rest stays filled in."""
-        theirs = {"upload_time": LATER, "core_metadata": {"sha256": "cd"}, "dist_info_metadata": True}
+        theirs = {"upload_time": LATER, "core_metadata": {"sha256": "cd"}}
         page = with_fills_of(make_page(make_entry(**theirs)), self.before())
         assert page == make_page(make_entry(**theirs, size=7, _filled=["size"]))
 

@@ -48,9 +48,7 @@ def attributes(**changes: Any) -> dict[str, Any]:
 def test_a_page_is_html5_with_one_link_per_file() -> None:
     """The whole text of a page is as the specification wants it."""
     page = make_page(
-        make_file(
-            requires_python=">=3.8", core_metadata={"sha256": OTHER}, dist_info_metadata=True, yanked="bad & sad"
-        ),
+        make_file(requires_python=">=3.8", core_metadata={"sha256": OTHER}, yanked="bad & sad"),
         make_file(filename="demo-1.0+cpu.tar.gz", url="demo-1.0%2Bcpu.tar.gz", hashes={}, gpg_sig=False),
         project_status={"status": "deprecated", "reason": "use <other>"},
     )
@@ -67,7 +65,7 @@ def test_a_page_is_html5_with_one_link_per_file() -> None:
         "<body>\n"
         "<h1>Links for demo</h1>\n"
         f'<a href="demo-1.0.tar.gz#sha256={SHA256}" data-requires-python="&gt;=3.8" '
-        f'data-core-metadata="sha256={OTHER}" data-dist-info-metadata="true" data-yanked="bad &amp; sad">'
+        f'data-core-metadata="sha256={OTHER}" data-dist-info-metadata="sha256={OTHER}" data-yanked="bad &amp; sad">'
         "demo-1.0.tar.gz</a><br>\n"
         '<a href="demo-1.0%2Bcpu.tar.gz" data-gpg-sig="false">demo-1.0+cpu.tar.gz</a><br>\n'
         "</body>\n"
@@ -92,13 +90,16 @@ def test_a_project_without_files_has_a_page() -> None:
         ({"requires_python": None}, {}),
         ({"requires_python": ""}, {"data-requires-python": ""}),
         ({"requires_python": ">=3,<4"}, {"data-requires-python": ">=3,<4"}),
-        ({"core_metadata": True}, {"data-core-metadata": "true"}),
+        ({"core_metadata": True}, {"data-core-metadata": "true", "data-dist-info-metadata": "true"}),
         ({"core_metadata": False}, {}),
-        ({"core_metadata": {}}, {"data-core-metadata": "true"}),
-        ({"core_metadata": {"md5": "ab", "sha256": OTHER}}, {"data-core-metadata": f"sha256={OTHER}"}),
-        ({"core_metadata": {"md5": "ab"}}, {"data-core-metadata": "md5=ab"}),
-        ({"core_metadata": {"sha256": HOSTILE}}, {"data-core-metadata": "true"}),
-        ({"dist_info_metadata": {"sha256": OTHER}}, {"data-dist-info-metadata": f"sha256={OTHER}"}),
+        ({"core_metadata": {}}, {"data-core-metadata": "true", "data-dist-info-metadata": "true"}),
+        (
+            {"core_metadata": {"md5": "ab", "sha256": OTHER}},
+            {"data-core-metadata": f"sha256={OTHER}", "data-dist-info-metadata": f"sha256={OTHER}"},
+        ),
+        ({"core_metadata": {"md5": "ab"}}, {"data-core-metadata": "md5=ab", "data-dist-info-metadata": "md5=ab"}),
+        ({"core_metadata": {"sha256": HOSTILE}}, {"data-core-metadata": "true", "data-dist-info-metadata": "true"}),
+        ({"dist_info_metadata": {"sha256": OTHER}}, {}),
         ({"yanked": False}, {}),
         ({"yanked": ""}, {}),
         ({"yanked": True}, {"data-yanked": ""}),

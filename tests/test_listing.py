@@ -20,7 +20,7 @@ SIX = ProjectName("six")
 URL = "https://upstream.example/simple/six/"
 DIGEST = "ab" * 32
 OTHER = "cd" * 32
-OURS = {"core-metadata": True, "dist-info-metadata": True, "_filled": ["core-metadata", "dist-info-metadata"]}
+OURS = {"core-metadata": True, "_filled": ["core-metadata"]}
 
 
 def make_entry(filename: str = "six-1.0-py3-none-any.whl", **changes: Any) -> dict[str, Any]:
@@ -38,15 +38,13 @@ def make_page(*files: Any, **changes: Any) -> dict[str, Any]:
     return page | wire_keys(changes)
 
 
-def parse(page: Any, *, url: str = URL, hash_dist_info_metadata: bool = False) -> Listing:
+def parse(page: Any, *, url: str = URL) -> Listing:
     content = page if isinstance(page, bytes) else json.dumps(page).encode()
-    return parse_listing(SIX, content, content_type=JSON_TYPE, url=url, hash_dist_info_metadata=hash_dist_info_metadata)
+    return parse_listing(SIX, content, content_type=JSON_TYPE, url=url)
 
 
 def parse_html(html: str, *, url: str = URL) -> Listing:
-    return parse_listing(
-        SIX, html.encode(), content_type="text/html; charset=utf-8", url=url, hash_dist_info_metadata=False
-    )
+    return parse_listing(SIX, html.encode(), content_type="text/html; charset=utf-8", url=url)
 
 
 def parse_file(**changes: Any) -> Any:
@@ -134,7 +132,6 @@ def test_an_html_page_is_served_as_json_would_be() -> None:
                     "hashes": {"sha256": DIGEST},
                     "requires-python": ">=3.8",
                     "core-metadata": {"sha256": OTHER},
-                    "dist-info-metadata": True,
                     "gpg-sig": True,
                     "provenance": "https://upstream.example/p",
                 },
@@ -167,9 +164,7 @@ def test_both_formats_of_one_page_agree() -> None:
     pages = []
     for accept in (JSON_TYPE, "text/html"):
         answer = fake.answer(Seen(method="GET", path="/simple/six/", headers={"accept": accept}))
-        listing = parse_listing(
-            SIX, answer.body, content_type=answer.headers["Content-Type"], url=URL, hash_dist_info_metadata=True
-        )
+        listing = parse_listing(SIX, answer.body, content_type=answer.headers["Content-Type"], url=URL)
         rendered = ProjectPage.from_html("six", render_project_html(listing.page), URL, "utf-8")
         origins = {name: (source.url, source.sha256, source.metadata) for name, source in listing.sources.items()}
         pages.append((rendered, origins, listing.page["versions"]))
@@ -251,26 +246,23 @@ def test_a_size_in_html_is_a_number(attribute: str, size: int | None) -> None:
         ({}, None),
     ],
 )
-@pytest.mark.parametrize("hash_dist_info_metadata", [False, True])
-def test_metadata_is_announced_under_both_keys(
-    given: dict[str, Any], kept: bool | dict[str, str] | None, hash_dist_info_metadata: bool
-) -> None:
-    """`core-metadata` always has the digest, `dist-info-metadata` has it or a bare flag, as set; the source knows.
+def test_metadata_is_announced(given: dict[str, Any], kept: bool | dict[str, str] | None) -> None:
+    """`core-metadata` has the digest, whichever key the upstream has; the legacy key is never passed on.
 
     Where the upstream announces none, there is some all the same, and the entry says that this is our word.
     """
-    listing = parse(make_page(make_entry(**given)), hash_dist_info_metadata=hash_dist_info_metadata)
+    listing = parse(make_page(make_entry(**given)))
     file: Any = listing.page["files"][0]
     (source,) = listing.sources.values()
-    legacy = kept if hash_dist_info_metadata else True
-    expected = OURS if kept is None else {"core-metadata": kept, "dist-info-metadata": legacy}
+    expected = OURS if kept is None else {"core-metadata": kept}
+    assert "dist-info-metadata" not in file
     assert {key: value for key, value in file.items() if key in OURS} == expected
     assert source.metadata == (kept or False)
 
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [({}, {}), ({"core_metadata": False}, {"core-metadata": False, "dist-info-metadata": False})],
+    [({}, {}), ({"core_metadata": False}, {"core-metadata": False})],
 )
 def test_metadata_is_added_for_wheels_alone(given: dict[str, Any], kept: dict[str, Any]) -> None:
     """Of a file that is no wheel we announce what the upstream announces."""
@@ -453,7 +445,7 @@ def test_html_that_is_no_page_of_a_project_is_a_fault(html: str) -> None:
 def test_an_unknown_content_type_is_a_fault_that_tells_no_secret() -> None:
     """What is neither JSON nor HTML is refused, and the address is named without its query."""
     with pytest.raises(UpstreamUnavailable) as caught:
-        parse_listing(SIX, b"", content_type="text/plain", url=f"{URL}?token=s", hash_dist_info_metadata=False)
+        parse_listing(SIX, b"", content_type="text/plain", url=f"{URL}?token=s")
     assert caught.value.reason == f"{URL} answered with something that is no page of the project six"
 
 

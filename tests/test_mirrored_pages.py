@@ -13,11 +13,13 @@ import pytest
 
 from indexer.errors import UpstreamNonsense, UpstreamUnavailable
 from indexer.folder import FolderStore
+from indexer.json_bytes import decode_json, encode_json
 from indexer.names import Filename, ProjectName
-from indexer.simple import Renderer, decompress
+from indexer.simple import Renderer, compress, decompress
+from indexer.value import replace
 from pypi_lambda.failures import BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS
 from pypi_lambda.index import ReadAhead
-from pypi_lambda.kept_pages import CONFIRM_SECONDS, decode_check, encode_check
+from pypi_lambda.kept_pages import CONFIRM_SECONDS, decode_check, digest_of, encode_check
 from pypi_lambda.mirror import Mirror
 from pypi_lambda.mirrored_pages import ABSENT_SECONDS
 from pypi_lambda.revisions import DEFAULT_FRESH_SECONDS, MAX_FRESH_SECONDS
@@ -33,7 +35,7 @@ CHECK = "upstream/pages/six.check"
 PAGE = "upstream/pages/six.json.gz"
 SOURCES = "upstream/pages/six.sources"
 
-KEYS = {"size", "upload-time", "core-metadata", "dist-info-metadata"}
+KEYS = {"size", "upload-time", "core-metadata"}
 READING = {"find", "get", "gather", "stat"}
 
 FAILURES: dict[str, dict[str, Any]] = {
@@ -188,10 +190,39 @@ class TestFreshness:
     def test_another_renderer(self, read: Read, store: FolderStore, upstream: FakeUpstream, clock: Clock) -> None:
         """A page that was rendered otherwise is fetched anew, not served."""
         read()
-        with mirroring(store, upstream, now=clock, renderer=Renderer(hash_dist_info_metadata=True)) as another:
+        with mirroring(store, upstream, now=clock, renderer=Renderer(hash_dist_info_metadata=False)) as another:
+            assert read_page(another, store) is not None
+        assert upstream.requests == ONCE * 2
+
+    @pytest.mark.parametrize("value", [True, False, {"sha256": OLD.metadata_sha256}])
+    def test_a_page_of_an_older_version(
+        self, read: Read, store: FolderStore, upstream: FakeUpstream, clock: Clock, value: Any
+    ) -> None:
+        """A page that an older version stored, with the key that ends pip 22.3 to 23.1.2, is fetched anew; while the
+        upstream is down, it is served without that key, and what was filled in there stays so."""
+        read()
+        _age(store, value)
+        with mirroring(store, upstream, now=clock) as another:
+            upstream.override("/simple/six/", status=500)
             page = read_page(another, store)
-        assert page is not None
-        assert page["files"][0]["dist-info-metadata"] == {"sha256": OLD.metadata_sha256}
+            assert page is not None
+            assert [file.get("dist-info-metadata", "none") for file in page["files"]] == ["none"]
+            assert page["files"][0]["_filled"] == ["size"]
+            clock.advance(DEFAULT_FRESH_SECONDS)
+            upstream.restore("/simple/six/")
+            assert read_page(another, store) is not None
+        assert b"dist-info-metadata" not in decompress("", store.get(PAGE).body)
+
+
+def _age(store: FolderStore, value: Any) -> None:
+    """Make the stored page of six what version 2 of the renderer would have stored."""
+    page = decode_json(decompress("", store.get(PAGE).body))
+    for file in page["files"]:
+        file |= {"dist-info-metadata": value, "_filled": ["size", "dist-info-metadata"]}
+    body = compress(encode_json(page))
+    check = replace(decode_check("", store.get(CHECK).body), page_digest=digest_of(body), renderer="2")
+    store.put(PAGE, body)
+    store.put(CHECK, encode_check(check))
 
 
 class TestGone:
@@ -551,9 +582,9 @@ class TestFills:
 
     def test_metadata(self, mirror: Mirror, store: FolderStore) -> None:
         """Every wheel is said to have metadata, until it is known to have none."""
-        assert self.file(mirror, store, self.WHEEL) == {"core-metadata": True, "dist-info-metadata": True}
+        assert self.file(mirror, store, self.WHEEL) == {"core-metadata": True}
         mirror.pages.fill(SIX, self.WHEEL, lacks_metadata=True)
-        assert self.file(mirror, store, self.WHEEL) == {"core-metadata": False, "dist-info-metadata": False}
+        assert self.file(mirror, store, self.WHEEL) == {"core-metadata": False}
         sources = mirror.pages.find_sources(SIX)
         assert sources is not None
         assert sources[self.WHEEL].metadata is False
@@ -766,7 +797,6 @@ class TestContent:
                         "url": OLD.filename,
                         "hashes": {"sha256": OLD.sha256},
                         "core-metadata": {"sha256": OLD.metadata_sha256},
-                        "dist-info-metadata": True,
                     },
                     {
                         "filename": "six-1.17.0.tar.gz",

@@ -138,7 +138,7 @@ def test_defaults() -> None:
         upstream_ask_unknown=False,
         logging_level="INFO",
         api_gateway_base_path="",
-        hash_dist_info_metadata=False,
+        hash_dist_info_metadata=True,
         max_staleness_seconds=0.0,
     )
     assert read_settings(BUCKET) == expected

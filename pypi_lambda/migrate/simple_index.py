@@ -48,9 +48,7 @@ class SimpleIndexOrigin:
         answer = self._upstream.fetch_page(name)
         if not isinstance(answer, Fetched):
             raise UpstreamUnavailable(f"{self._upstream.index_url} has no project {name!r}")
-        listing = parse_listing(
-            name, answer.content, content_type=answer.content_type, url=answer.url, hash_dist_info_metadata=False
-        )
+        listing = parse_listing(name, answer.content, content_type=answer.content_type, url=answer.url)
         wire: dict[str, Any] = {file["filename"]: file for file in listing.page["files"]}
         files = tuple(self._file(wire[filename], source) for filename, source in listing.sources.items())
         return OriginProject(name=name, files=files, status=_find_status(listing.page))

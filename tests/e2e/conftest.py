@@ -35,9 +35,7 @@ def find_private_hosts() -> str:
     page = upstream.fetch_page(project)
     upstream.close()
     assert isinstance(page, Fetched)
-    listing = parse_listing(
-        project, page.content, content_type=page.content_type, url=page.url, hash_dist_info_metadata=False
-    )
+    listing = parse_listing(project, page.content, content_type=page.content_type, url=page.url)
     hosts = {origin(source.url)[1:] for source in listing.sources.values()}
     return ",".join(host for host, port in sorted(hosts) if not is_public_host(host, port))
 
