@@ -110,15 +110,3 @@ def _find_file(link: "Link") -> dict[str, Any] | None:
     if (reason := link.get_str_attrib("data-yanked")) is not None:
         file["yanked"] = reason or True
     return file
-
-
-def find_version(project: ProjectName, filename: str) -> str | None:
-    """Return the version in a file's name, in its normal form where it has one, or None when there is none."""
-    from packaging.utils import canonicalize_version
-    from pypi_simple import UnparsableFilenameError, parse_filename
-
-    try:
-        _, version, _ = parse_filename(filename, project)
-    except UnparsableFilenameError:
-        return None
-    return canonicalize_version(version, strip_trailing_zero=False)

@@ -226,7 +226,7 @@ def _versions(project: ProjectName, given: object, filenames: Mapping[Filename, 
     """Return the upstream's versions, or where it gives none those its files' names tell."""
     if isinstance(given, list):
         return list(dict.fromkeys(version for version in given if isinstance(version, str)))
-    from indexer.html_listing import find_version
+    from indexer.versions import find_version
 
     found = (find_version(project, filename) for filename in filenames)
     return list(dict.fromkeys(version for version in found if version is not None))

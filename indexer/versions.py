@@ -24,11 +24,21 @@ def version_finder(project: ProjectName) -> Callable[[str], str | None]:
     def find(filename: str) -> str | None:
         if match := plain.fullmatch(filename):
             return match[1]
-        from indexer.html_listing import find_version
-
         return find_version(project, filename)
 
     return find
+
+
+def find_version(project: ProjectName, filename: str) -> str | None:
+    """Return the version in a file's name, in its normal form where it has one, or None when there is none."""
+    from packaging.utils import canonicalize_version
+    from pypi_simple import UnparsableFilenameError, parse_filename
+
+    try:
+        _, version, _ = parse_filename(filename, project)
+    except UnparsableFilenameError:
+        return None
+    return canonicalize_version(version, strip_trailing_zero=False)
 
 
 @lru_cache(maxsize=KEPT_SPELLINGS)

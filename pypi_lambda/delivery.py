@@ -20,7 +20,6 @@ from indexer.names import ProjectName
 from indexer.simple import decompress
 from indexer.snapshot import Snapshot
 from indexer.store import CACHE_FOREVER, ObjectStore, Stat
-from pypi_lambda.cache import Cache
 from pypi_lambda.http import (
     NO_SNIFFING,
     Format,
@@ -32,6 +31,7 @@ from pypi_lambda.http import (
     parse_range,
 )
 from pypi_lambda.index import Page
+from pypi_lambda.shared import Cache
 
 if TYPE_CHECKING:
     from indexer.simple import Renderer

@@ -20,13 +20,12 @@ from indexer.simple import compress, decompress
 from indexer.store import ObjectStore
 from indexer.value import value
 from pypi_lambda.address import find_root
-from pypi_lambda.cache import Cache
 from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import exceeds_limit
 from pypi_lambda.http import NO_SNIFFING, NotFound, Request, Response, accepts_gzip, not_modified
 from pypi_lambda.index import Index, Page, Standing, View
 from pypi_lambda.mirror import Mirror
-from pypi_lambda.shared_work import SharedWork, TakesLonger
+from pypi_lambda.shared import Cache, SharedWork, TakesLonger
 
 CONTENT_TYPE = "application/json"
 SERIAL = "X-PyPI-Last-Serial"  # without it, or with a smaller number than the listing has, bandersnatch takes nothing

@@ -25,7 +25,7 @@ from indexer.simple import Renderer, compress, decompress
 from indexer.snapshot import Snapshot, advance
 from indexer.store import ObjectStore, Stat, Stored
 from indexer.value import replace, value
-from pypi_lambda.cache import Cache
+from pypi_lambda.shared import Cache
 
 if TYPE_CHECKING:
     from pypi_lambda.policy import Policy

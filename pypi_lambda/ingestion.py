@@ -10,7 +10,7 @@ from threading import BoundedSemaphore
 from typing import Any, TypeVar
 
 from indexer.errors import IndexerError, UpstreamUnavailable
-from pypi_lambda.shared_work import SharedWork, TakesLonger
+from pypi_lambda.shared import SharedWork, TakesLonger
 
 WAIT_SECONDS = 10.0  # pip and poetry stop reading after 15 s, uv after 30
 RETRY_AFTER_SECONDS = 5

@@ -17,8 +17,8 @@ from indexer.names import Filename, ProjectName
 from indexer.simple import compress, decompress
 from indexer.store import ObjectStore, Stored
 from indexer.value import value
-from pypi_lambda.cache import Cache
 from pypi_lambda.index import Page, page_of
+from pypi_lambda.shared import Cache
 
 if TYPE_CHECKING:
     from indexer.sources import Source

@@ -19,10 +19,9 @@ from indexer.names import Filename, ProjectName
 from indexer.simple import Renderer, compress, decompress
 from indexer.store import ObjectStore, Stored
 from indexer.value import replace
-from pypi_lambda.cache import Cache
 from pypi_lambda.index import PAGE_CACHE_BYTES, Page, ReadAhead, page_of
 from pypi_lambda.kept_pages import KeptPage, KeptPages, Revision
-from pypi_lambda.shared_work import SharedWork, TakesLonger
+from pypi_lambda.shared import Cache, SharedWork, TakesLonger
 
 if TYPE_CHECKING:
     from indexer.sources import Source

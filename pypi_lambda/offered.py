@@ -20,12 +20,12 @@ from indexer.simple import Renderer, compress, decompress
 from indexer.store import ObjectStore
 from indexer.value import replace, value
 from indexer.versions import PLAIN, version_finder
-from pypi_lambda.cache import Cache
 from pypi_lambda.http import Forbidden, NotFound
 from pypi_lambda.index import Page, page_of
 from pypi_lambda.kept_pages import KeptPages
 from pypi_lambda.moments import find_moment, parse_moment
 from pypi_lambda.policy import Policy
+from pypi_lambda.shared import Cache
 
 PAGE_CACHE_BYTES = 33_554_432  # 32 MiB of compressed pages, beside those that they were made of
 MAX_TIMES = 16_384  # upload times of files that were asked for, some 300 bytes each

@@ -36,7 +36,7 @@ from pypi_lambda.http import (
     Response,
 )
 from pypi_lambda.records import User
-from pypi_lambda.shared_work import SharedWork, TakesLonger
+from pypi_lambda.shared import SharedWork, TakesLonger
 from pypi_lambda.upload import MAX_FILE_BYTES, Candidate, Publisher
 
 PART_BYTES = 67_108_864  # 64 MiB: one that breaks off costs a minute at 10 Mbit/s, and 5 GiB are 80

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from pypi_lambda.cache import Cache
 from pypi_lambda.control import Control
 from pypi_lambda.ingestion import WAIT_SECONDS, Ingestions, Result, StillArriving
-from pypi_lambda.shared_work import TakesLonger
+from pypi_lambda.shared import Cache, TakesLonger
 
 if TYPE_CHECKING:
     from pypi_lambda.parts import Announced

@@ -26,8 +26,8 @@ from indexer.json_bytes import encode_json
 from indexer.keys import token_key, token_use_key, user_key
 from indexer.store import ObjectStore, Stored
 from indexer.value import value
-from pypi_lambda.cache import Cache
 from pypi_lambda.records import TOKEN_PREFIX, TOKEN_USERNAME, User, decode_user
+from pypi_lambda.shared import Cache
 
 SECRET_BYTES = 32
 ID_LENGTH = 16  # hex digits of the token's digest: 64 bits tell all tokens apart, and nothing of the token

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from indexer.errors import IndexerError
-from pypi_lambda.cache import Cache
+from pypi_lambda.shared import Cache
 
 if TYPE_CHECKING:
     from indexer.store import ObjectStore, Stat

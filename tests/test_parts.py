@@ -19,7 +19,7 @@ from pypi_lambda.http import BadRequest, Conflict, Forbidden, NotFound, PayloadT
 from pypi_lambda.index import Index
 from pypi_lambda.parts import Announced, LocalCommits, Parts, upload_id
 from pypi_lambda.records import User
-from pypi_lambda.shared_work import TakesLonger
+from pypi_lambda.shared import TakesLonger
 from pypi_lambda.upload import Publisher
 from tests.builders import NOW, added, contents, ids, make_app, put_user, request, write_log
 from tests.contexts import run_command

@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from indexer.errors import UpstreamUnavailable
-from pypi_lambda.shared_work import SharedWork, TakesLonger
+from pypi_lambda.shared import SharedWork, TakesLonger
 from tests.mirrors import PATIENCE_SECONDS, eventually
 
 

@@ -19,7 +19,7 @@ from indexer.s3 import S3Store
 from indexer.store import ObjectStore
 from indexer.verify_project import IN_FLIGHT, Group, Held
 from pypi_lambda.clock import utc_now
-from pypi_lambda.examiners import MirrorExaminer
+from pypi_lambda.mirror_examiner import MirrorExaminer
 from pypi_lambda.service import make_service
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import added, contents

@@ -16,8 +16,9 @@ from indexer.root import repair_root
 from indexer.store import ObjectStore
 from indexer.value import value
 from indexer.verify import verify
+from pypi_lambda.access_examiner import AccessExaminer
 from pypi_lambda.context import Context, Result
-from pypi_lambda.examiners import AccessExaminer, MirrorExaminer
+from pypi_lambda.mirror_examiner import MirrorExaminer
 from pypi_lambda.service import policy_of, renderer_of
 
 MAX_SHOWN = 1_000  # findings in the result; a function answers at most 6 MB

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypi_lambda.cache import Cache
+from pypi_lambda.shared import Cache
 
 
 def test_kept() -> None:

@@ -1,19 +1,65 @@
-"""Work that the requests of one process share: one run per key, whoever asks, and nobody waits for it for ever.
+"""What the requests of one process share: values that are kept, and work that is under way.
 
-Knows nothing of what is done. A run for which nobody waits any longer goes on, so that whoever comes later finds what
-it did.
+Knows nothing of what is kept or done.
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Event, Lock, Thread
 from typing import Generic, TypeVar
 
 from indexer.errors import IndexerError
 
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
+
+
+class Cache(Generic[Key, Value]):
+    """Values under keys, up to a budget; the least recently used goes first.
+
+    Args:
+        budget: the sum of the costs that may be kept; a value that alone costs more is not kept at all.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._spent = 0
+        self._entries: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
+        self._lock = Lock()
+
+    def find(self, key: Key) -> Value | None:
+        """Return what is kept under the key, or None."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
+            self._entries.move_to_end(key)
+            return entry[0]
+
+    def put(self, key: Key, value: Value, *, cost: int) -> None:
+        """Keep the value, in the place of one that was there."""
+        with self._lock:
+            self._forget(key)
+            if cost > self._budget:
+                return
+            self._entries[key] = (value, cost)
+            self._spent += cost
+            while self._spent > self._budget:
+                self._forget(next(iter(self._entries)))
+
+    def forget(self, key: Key) -> None:
+        """Drop what is kept under the key, if anything."""
+        with self._lock:
+            self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._spent -= entry[1]
 
 
 class TakesLonger(Exception):
@@ -28,7 +74,10 @@ class _Run(Generic[Result]):
 
 
 class SharedWork(Generic[Result]):
-    """The runs that are under way."""
+    """One run per key, whoever asks, and nobody waits for it for ever.
+
+    A run for which nobody waits any longer goes on, so that whoever comes later finds what it did.
+    """
 
     def __init__(self) -> None:
         self._runs: dict[Hashable, _Run[Result]] = {}
