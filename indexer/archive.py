@@ -38,6 +38,7 @@ SKIP_BYTES = 65_536  # 64 KiB per read of what is only inflated to see that it i
 # Both libraries answer damage with more than their own errors: the codec's, struct's, negative seeks, deep recursion.
 _ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, OverflowError, RuntimeError, ValueError)
 _TAR_FAULTS = (tarfile.TarError, zlib.error, struct.error, OSError, EOFError, OverflowError, RuntimeError, ValueError)
+_BLOCK_BYTES = 512  # of a tar header
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ODD = frozenset({"", ".", ".."})
@@ -146,6 +147,9 @@ def _next_member(archive: tarfile.TarFile, metered: "_Metered", filename: str) -
         raise _refusal(filename, f"a tar archive has at most {MAX_PAX_GLOBALS} global headers")
     if member is not None:
         _check_tar_member(member)
+    elif any(metered.last_read):
+        # tarfile ends at a header that it cannot read as it does at a block of zeros.
+        raise _refusal(filename, "a tar archive ends with its last member: this one has a header that cannot be read")
     return member
 
 
@@ -243,12 +247,17 @@ class _Excess(Exception):
 
 
 class _Metered(io.BufferedIOBase):
-    """A file that gives so many bytes and no more: zipfile and tarfile read lengths that the archive itself names."""
+    """A file that gives so many bytes and no more: zipfile and tarfile read lengths that the archive itself names.
+
+    Attributes:
+        last_read: what the last call of `read` returned.
+    """
 
     def __init__(self, file: IO[bytes] | gzip.GzipFile, allowance: int, *, end: int | None = None) -> None:
         self._file = file
         self._left = allowance
         self._end = end
+        self.last_read = b""
 
     def allow(self, size: int) -> None:
         """Give up to so many bytes from here on."""
@@ -261,12 +270,15 @@ class _Metered(io.BufferedIOBase):
         self._left -= len(data)
         if self._left < 0:
             raise _Excess("its headers are larger than any real archive's")
+        if self._end is not None and _is_negative(data):
+            raise _Excess("has a member of negative size")
+        self.last_read = data
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go to a position; where an end was set, only forwards and only so far.
 
-        tarfile follows negative sizes backwards, for ever (CVE-2025-8194, not fixed in Python before 3.11.14).
+        Older tarfiles follow negative sizes backwards, for ever (CVE-2025-8194, fixed in 3.11.14, 3.12.12 and 3.13.6).
         """
         if self._end is not None:
             if offset > self._end:
@@ -282,6 +294,11 @@ class _Metered(io.BufferedIOBase):
     def seekable(self) -> bool:
         """Tell that it can be sought in."""
         return True
+
+
+def _is_negative(block: bytes) -> bool:
+    """Whether this is a tar header with a negative size: base-256, which GNU tar made up, in two's complement."""
+    return len(block) == _BLOCK_BYTES and block[124] == 0xFF and block[257:262] == b"ustar"
 
 
 @contextmanager

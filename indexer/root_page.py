@@ -18,7 +18,7 @@ from indexer.errors import IndexerError, InvalidValue
 from indexer.names import ProjectName, is_normalized, normalize_name
 
 MAX_JSON_BYTES = 536_870_912  # 512 MiB: ten million names are 0.45 GB, the public index 40 MB; it is held in memory
-MAX_MARKUP_CHARS = 1_048_576  # 1 Mi: HTMLParser reads unfinished markup again with every chunk
+MAX_MARKUP_CHARS = 1_048_576  # 1 Mi: HTMLParser keeps what is not finished
 
 # What nearly every root page consists of. In text that HTMLParser is not in the middle of anything, such a run means
 # exactly this to it too, and recognising it here takes a quarter of the time (benchmarked on 927,000 links).
@@ -26,6 +26,8 @@ _PLAIN_LINK = re.compile(r'\s*<a href="([^"<>&]*)">([^<>&]*)</a>\s*(?:<br ?/?>)?
 _PLAIN_START = '<a href="'
 # What may stand before a project's name: a path in which nothing is escaped, no query, no scheme and no host.
 _PLAIN_HEAD = re.compile(r"(?:/(?!/))?(?:[A-Za-z0-9._~-]+/)*")
+# What stands in these is text. Which of them HTMLParser knows as such depends on its version, patch releases included.
+_RAW_TEXT = frozenset({"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "plaintext"})
 
 
 class NotARootPage(IndexerError):
@@ -101,7 +103,11 @@ class RootPage:
 
 
 class _HtmlNames(HTMLParser):
-    """Reads the HTML of a root page piece by piece, in memory that does not grow with the page."""
+    """Reads the HTML of a root page piece by piece, in memory that does not grow with the page.
+
+    HTMLParser's versions differ in what they keep for later, and where: newer ones leave text unread until there is
+    twice as much. `getpos`, which all document, says how far one has read, and that is compared with what it was given.
+    """
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=False)
@@ -112,6 +118,10 @@ class _HtmlNames(HTMLParser):
         self._href: str | None = None
         self._text: list[str] | None = None  # of the link that is open
         self._html_open = False
+        self._raw_text: str | None = None  # the element that is open, of those
+        self._given = (1, 0)  # where what it was given ends, as a line and a column
+        self._unread = 0  # at most so many characters of that are not read
+        self._ends_in_tag = False
         self._head = ""  # of the last plain link's address, which the others have, too
 
     def read(self, piece: bytes) -> list[ProjectName | None]:
@@ -134,8 +144,11 @@ class _HtmlNames(HTMLParser):
             NotARootPage: the page breaks off.
         """
         names = self._take(self._held + self._decoder.decode(b"", final=True))
-        cut_short = self.rawdata.startswith("<") or self.cdata_elem is not None
-        if cut_short or self._text is not None or self._html_open:
+        ends_in_tag = self._ends_in_tag
+        names += self._take(
+            " " * (self._unread + 1)
+        )  # text, which makes it read what it kept, unless that is unfinished
+        if ends_in_tag or self._unread or self._text is not None or self._html_open:
             raise NotARootPage("breaks off in the middle of its HTML")
         return names
 
@@ -153,7 +166,7 @@ class _HtmlNames(HTMLParser):
         return names
 
     def _at_rest(self) -> bool:
-        return not self.rawdata and self.cdata_elem is None and self._text is None
+        return not self._unread and self._raw_text is None and self._text is None
 
     def _take_plain_links(self, text: str, position: int) -> int:
         for link in _PLAIN_LINK.finditer(text, position):
@@ -174,11 +187,18 @@ class _HtmlNames(HTMLParser):
         return head == self._head
 
     def _feed(self, text: str) -> None:
+        before = self.getpos()
         try:
             self.feed(text)
         except (AssertionError, ValueError) as error:  # what HTMLParser raises for markup it cannot follow
             raise NotARootPage("has HTML that cannot be read") from error
-        if len(self.rawdata) > MAX_MARKUP_CHARS:
+        self._given = _advance(self._given, text)
+        self._ends_in_tag = text.endswith("<")
+        if self.getpos() == self._given:
+            self._unread = 0
+        else:  # where it went on, it was something in this text that ended what it kept
+            self._unread = len(text) + (self._unread if self.getpos() == before else 0)
+        if self._unread > MAX_MARKUP_CHARS:
             raise NotARootPage(f"has a piece of markup longer than {MAX_MARKUP_CHARS:,} characters")
 
     def _add(self, href: str | None, text: str) -> None:
@@ -193,6 +213,8 @@ class _HtmlNames(HTMLParser):
             raise NotARootPage("is a login form")
         elif tag == "html":
             self._html_open = True
+        elif tag in _RAW_TEXT:
+            self._raw_text = tag
 
     def handle_endtag(self, tag: str) -> None:
         """Close a link, which is the moment its name is known."""
@@ -201,6 +223,8 @@ class _HtmlNames(HTMLParser):
             self._add(self._href, text)
         elif tag == "html":
             self._html_open = False
+        elif tag == self._raw_text:
+            self._raw_text = None
 
     def handle_data(self, data: str) -> None:
         """Keep the text of an open link."""
@@ -214,6 +238,12 @@ class _HtmlNames(HTMLParser):
     def handle_charref(self, name: str) -> None:
         """Keep what `&#name;` stands for."""
         self.handle_data(unescape(f"&#{name};"))
+
+
+def _advance(position: tuple[int, int], text: str) -> tuple[int, int]:
+    lines = text.count("\n")
+    line, column = position
+    return (line + lines, len(text) - text.rindex("\n") - 1) if lines else (line, column + len(text))
 
 
 def _html_names(chunks: Iterable[bytes]) -> Iterator[ProjectName | None]:

@@ -265,19 +265,36 @@ def test_deeply_nested_tar_headers_are_refused() -> None:
     refused(gzip.compress(header(b"%011o\0" % 0, kind=tarfile.XGLTYPE) * 1_500 + bytes(1024)), "x.tar.gz")
 
 
-@pytest.mark.parametrize(
-    ("kind", "sentence"),
-    [
-        (tarfile.REGTYPE, "no negative sizes"),
-        (tarfile.GNUTYPE_SPARSE, "has a member of negative size"),
-        (tarfile.XHDTYPE, "a complete gzipped tar archive is accepted"),
-    ],
-)
-def test_negative_tar_sizes_are_refused(kind: bytes, sentence: str) -> None:
-    """A size that leads backwards is refused instead of being followed for ever."""
-    backwards = header(b"\xff" * 10 + struct.pack(">h", -512), kind=kind)
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_SPARSE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+@pytest.mark.parametrize("size", [-1, -512, -(2**62)])
+def test_negative_tar_sizes_are_refused(kind: bytes, size: int) -> None:
+    """A size that leads backwards is refused, instead of being followed for ever or taken for the end."""
+    backwards = header(b"\xff" * 4 + struct.pack(">q", size), kind=kind)
     data = gzip.compress(header(b"%011o\0" % 0, name="first") + backwards + tar_bytes(GOOD))
-    assert sentence in refused(data, "x.tar.gz")
+    assert "has a member of negative size" in refused(data, "x.tar.gz")
+
+
+@pytest.mark.parametrize("kind", ["size", "checksum", "half"])
+def test_a_tar_header_that_cannot_be_read_is_not_the_end(kind: str) -> None:
+    """What stands behind a damaged header would be seen by one installer and not by another."""
+    first = header(b"%011o\0" % 0, name="a/first")
+    damaged = bytearray(header(b"%011o\0" % 0, name="a/second"))
+    if kind == "size":
+        damaged[124:136] = b"not a number"
+    elif kind == "checksum":
+        damaged[0] ^= 1
+    else:
+        del damaged[300:]
+    assert "a header that cannot be read" in refused(gzip.compress(first + damaged), "x.tar.gz")
+    assert "a header that cannot be read" in refused(gzip.compress(first + damaged + tar_bytes(GOOD)), "x.tar.gz")
+
+
+@pytest.mark.parametrize("end", [b"", bytes(512), bytes(1_024), bytes(10_240), bytes(100), bytes(512) + b"more" * 128])
+def test_the_end_of_a_tar_archive(end: bytes) -> None:
+    """An archive ends at a block of zeros, or with the file: `tar -i` would read on, which installers do not."""
+    data = tar_bytes(GOOD).rstrip(b"\0")
+    data += bytes(-len(data) % 512) + end
+    assert read(gzip.compress(data), "x.tar.gz").paths == PATHS
 
 
 def test_tar_with_many_global_headers_is_refused() -> None:

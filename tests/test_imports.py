@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -69,16 +70,14 @@ def imports_of(name: str) -> set[str]:
 
 def tracked_files() -> list[Path]:
     """Return what is, or is about to be, in the repository; without git, all that looks like source."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
-    if listed.returncode == 0:
+    git = shutil.which("git")
+    command = [git or "", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False) if git else None
+    if listed is not None and listed.returncode == 0:
         paths = [ROOT / os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
         return [path for path in paths if path.is_file()]
-    return [path for pattern in ("*.py", "*.md", "*.toml", "Makefile") for path in ROOT.rglob(pattern)]
+    found = [path for pattern in ("*.py", "*.md", "*.toml", "Makefile") for path in ROOT.rglob(pattern)]
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)]
 
 
 def test_modules_are_found() -> None:

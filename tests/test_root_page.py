@@ -35,11 +35,23 @@ pieces = st.sampled_from(
         "-->",
         "<script>",
         "</script>",
+        "<script/>",
+        "<title>",
+        "</title>",
+        "<textarea>",
+        "</textarea >",
+        "<plaintext>",
+        "<iframe>",
+        "<!DOCTYPE html>",
+        "<![CDATA[",
+        "]]>",
         "<br>",
         "<p",
         ">",
         "text & more",
         "&#45;",
+        "&",
+        "<",
         "\n",
         '"',
     ]
@@ -150,6 +162,26 @@ def test_the_quick_way_reads_what_the_parser_reads(html: str, size: int) -> None
     assert found == [name for name in plain.names if name is not None]
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+@pytest.mark.parametrize(
+    "end", ["</html>", "</html>\n", "</HTML >\n\n<!-- -->", "</html>&", "</html> 1 < 2", "</html>\n&#45"]
+)
+def test_a_whole_page_in_tiny_pieces(size: int, end: str) -> None:
+    """A page that ends is whole, however it was cut on its way, and whatever the parser keeps for later."""
+    html = f"<!DOCTYPE html>\n<html><title>&amp;</title>\n<a href=\"six/\">six</a><br/>\n<a href='x/'>x</a>{end}"
+    assert read(html, size=size) == ["six", "x"]
+
+
+@pytest.mark.parametrize("size", [1, 5, 1_000])
+@pytest.mark.parametrize(
+    "end", ["<", "<a", "<a href='y", "</", "<!--", "<!-- x", "<script>", "<script>x", "</script", "<?", "<!"]
+)
+def test_a_page_that_ends_in_markup_is_refused(size: int, end: str) -> None:
+    """A page without `<html>` has no end of its own, but none ends in the middle of markup."""
+    with pytest.raises(NotARootPage, match="breaks off"):
+        read(f'<a href="six/">six</a>\n{end}', size=size)
+
+
 @given(st.lists(names, max_size=30), st.integers(min_value=1, max_value=200))
 def test_names_in_html_come_back(written: list[ProjectName], size: int) -> None:
     """What a root page lists is what is read, in order, however the bytes are cut."""
@@ -191,7 +223,7 @@ def test_json_above_the_limit_is_refused() -> None:
         list(RootPage().read(JSON_TYPE, repeat(b" " * 1_048_576, 513)))
 
 
-@pytest.mark.parametrize("start", ["<a ", "<!-- ", "<script>", "&", "<!DOCTYPE ", '<a href="'])
+@pytest.mark.parametrize("start", ["<a ", "<!-- ", "<script>", "&", "<!DOCTYPE ", '<a href="', "<"])
 def test_endless_markup_is_refused(start: str) -> None:
     """Markup that never ends is given up early, not collected."""
     piece = b"x" * 65_536
