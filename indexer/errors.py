@@ -151,6 +151,13 @@ class UpstreamNonsense(UpstreamUnavailable):
     """The upstream answered in time and without a fault, but with something that is no page of the index."""
 
 
+class UpstreamRefused(UpstreamUnavailable):
+    """The upstream has it and will not give it, and says why: to everybody, whatever the credentials."""
+
+    def __str__(self) -> str:
+        return f"the upstream index refuses it: {self.reason}"
+
+
 class PrivateAddress(UpstreamUnavailable):
     """The upstream named a host that must not be reached: its address is not one of the public internet's."""
 

@@ -31,6 +31,16 @@ class IndexUrl:
     root: str
     authorization: str | None = field(default=None, repr=False)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What of the credentials must not be repeated to anybody: as they are sent, and the password or token."""
+        if self.authorization is None:
+            return ()
+        encoded = self.authorization.removeprefix("Basic ")
+        username, _, password = base64.b64decode(encoded).decode("utf-8", "replace").partition(":")
+        secret = password or username
+        return (encoded, secret, quote(secret, safe="")) if secret else (encoded,)
+
 
 def parse_index_url(raw: str, *, source: str = "UPSTREAM_INDEX_URL") -> IndexUrl:
     """Split an index's URL, as an administrator wrote it, into address and credentials.

@@ -18,9 +18,9 @@ from functools import cached_property
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from indexer.errors import UpstreamUnavailable
+from indexer.errors import UpstreamRefused, UpstreamUnavailable
 from indexer.url import IndexUrl, absolute_url, origin, shown_url
-from indexer.value import value
+from indexer.value import field, value
 
 if TYPE_CHECKING:
     import requests
@@ -36,6 +36,8 @@ OnAnswer = Callable[[float, int], None]
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CREDENTIALS_REFUSED = frozenset({401, 403})
+_FORBIDDEN = frozenset({403, 451})
+REASON_SECONDS = 2.0  # what has not come by then of the text of a refusal is not waited for
 
 
 @value
@@ -44,10 +46,12 @@ class Answer:
 
     Attributes:
         url: where it came from after all redirects, without credentials.
+        secrets: what we sent, and must not be shown to anybody.
     """
 
     url: str
     response: "requests.Response"
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def status(self) -> int:
@@ -69,10 +73,13 @@ class Answer:
         """Check that this is the answer one can go on with.
 
         Raises:
+            UpstreamRefused: the upstream forbids it, with a reason.
             UpstreamUnavailable: it has another status.
         """
         if self.status == status:
             return
+        if self.status in _FORBIDDEN and (given := self._find_refusal()) is not None:
+            raise UpstreamRefused(given)
         hint = "; are its credentials right?" if self.status in _CREDENTIALS_REFUSED else ""
         reason = f"{shown_url(self.url)} answered {self.status}{hint}"
         retry_after = (self.find("retry-after") or "").strip()
@@ -80,6 +87,23 @@ class Answer:
             raise UpstreamUnavailable(reason)
         seconds = min(max(int(retry_after), MIN_RETRY_AFTER_SECONDS), MAX_RETRY_AFTER_SECONDS)
         raise UpstreamUnavailable(reason, retry_after_seconds=seconds)
+
+    def _find_refusal(self) -> str | None:
+        """Return why the upstream refuses this, or None where it does not say."""
+        import urllib3
+
+        from indexer.refusals import MAX_READ_BYTES, find_reason
+
+        body, began = b"", perf_counter()
+        try:
+            for chunk in self.response.raw.stream(MAX_READ_BYTES, decode_content=True):
+                body += chunk
+                if len(body) >= MAX_READ_BYTES or perf_counter() - began > REASON_SECONDS:
+                    break
+        except (urllib3.exceptions.HTTPError, OSError):
+            pass  # what came counts
+        phrase = str(self.response.reason or "")
+        return find_reason(self.find("content-type") or "", body[:MAX_READ_BYTES], phrase, secrets=self.secrets)
 
     def check_size(self, size: int | None, *, limit: int) -> None:
         """Check a size, where it is known.
@@ -157,7 +181,7 @@ class Web:
             with self._timed(url, headers, read_seconds) as response:
                 location = response.headers.get("location")
                 if response.status_code not in _REDIRECTS or location is None:
-                    yield Answer(url=url, response=response)
+                    yield Answer(url=url, response=response, secrets=self._index.secrets)
                     return
             target = absolute_url(location.encode("latin-1", "replace").decode("utf-8", "replace"), base=url)
         raise UpstreamUnavailable(f"{shown_url(url)} redirects more than {MAX_REDIRECTS} times")

@@ -20,6 +20,7 @@ from indexer.errors import (
     StoreUnavailable,
     TooLarge,
     UpstreamNonsense,
+    UpstreamRefused,
     UpstreamUnavailable,
 )
 from indexer.names import Filename, ProjectName, check_listed_filename, normalize_name
@@ -106,14 +107,14 @@ class App:
         self._make_publisher = make_publisher
         self._make_parts = make_parts
         self._page_delivery = PageDelivery(store, index.renderer, policy)
-        self._has_min_age = policy is not None and bool(policy.min_age)
+        self._chooses_files = policy is not None and policy.is_about_files
         self._make_offers = make_offers
         self._files = Files(
             store,
             index=index,
             mirror=mirror,
             delivery=delivery,
-            has_min_age=self._has_min_age,
+            chooses_files=self._chooses_files,
             make_offers=make_offers,
         )
         self._make_documents = make_documents
@@ -153,6 +154,9 @@ class App:
         except UpstreamNonsense as error:
             logger.error("%s %s: %s", request.method, request.path, error)
             response = BadGateway(str(error), headers=(("Retry-After", str(error.retry_after_seconds)),)).response()
+        except UpstreamRefused as error:
+            logger.warning("%s %s: %s", request.method, request.path, error)
+            response = Forbidden(str(error)).response()
         except UpstreamUnavailable as error:
             logger.warning("%s %s: %s", request.method, request.path, error)
             response = Unavailable(str(error), retry_after_seconds=error.retry_after_seconds).response()
@@ -346,7 +350,7 @@ class App:
             if moment is not None:
                 return self._make_offers().private_page(self._index.project(view, name), extension, moment)
             return self._index.page(view, name, extension, next(iter(ahead.values()), None))
-        is_chosen = self._has_min_age or moment is not None
+        is_chosen = self._chooses_files or moment is not None
         wanted = "json" if is_chosen else extension
         page = self._mirror.pages.find_page(name, wanted, ahead) if standing is Standing.UPSTREAM else None
         if page is None:

@@ -5,11 +5,13 @@ RFC 9110 (10.2.3 Retry-After), RFC 7234 (5.5 Warning).
 
 from datetime import UTC, datetime
 
-from indexer.errors import UpstreamNonsense, UpstreamUnavailable
+from indexer.errors import UpstreamNonsense, UpstreamRefused, UpstreamUnavailable
+from indexer.names import Filename, ProjectName
 from indexer.value import replace, value
 from pypi_lambda.kept_pages import Check, KeptPage
 
 BACK_OFF_SECONDS = 10  # after a failure the project's stored page is served without asking again
+_KINDS = (UpstreamNonsense, UpstreamRefused)  # made of a reason alone, and answered each in its way
 MAX_BACK_OFF_SECONDS = 300  # an upstream that asks for more rest than that is asked again all the same
 
 
@@ -24,7 +26,7 @@ class Failure:
 
     at: float
     reason: str
-    is_nonsense: bool
+    kind: type[UpstreamUnavailable]
     retry_after_seconds: int
     told_seconds: int
 
@@ -36,8 +38,7 @@ class Failure:
     def fault(self, at: float) -> UpstreamUnavailable:
         """Return the fault anew, with the time that is left. It is not kept itself: it holds on to what it came by."""
         left = max(1, round(self.at + self.told_seconds - at)) if self.told_seconds else self.retry_after_seconds
-        kind = UpstreamNonsense if self.is_nonsense else UpstreamUnavailable
-        return kind(self.reason, retry_after_seconds=left)
+        return self.kind(self.reason, retry_after_seconds=left)
 
 
 def failure_of(fault: UpstreamUnavailable, at: float) -> Failure:
@@ -45,10 +46,15 @@ def failure_of(fault: UpstreamUnavailable, at: float) -> Failure:
     return Failure(
         at=at,
         reason=fault.reason,
-        is_nonsense=isinstance(fault, UpstreamNonsense),
+        kind=next((kind for kind in _KINDS if isinstance(fault, kind)), UpstreamUnavailable),
         retry_after_seconds=fault.retry_after_seconds,
         told_seconds=fault.told_seconds or 0,
     )
+
+
+def left_out(name: ProjectName, filename: Filename, reason: str) -> UpstreamNonsense:
+    """Return the fault of a file that the upstream lists in a way that cannot be served."""
+    return UpstreamNonsense(f"its page of {name} lists {filename!r}, which is left out: {reason}")
 
 
 def marked(kept: KeptPage) -> KeptPage:

@@ -58,7 +58,7 @@ class Files:
     """The files of an index.
 
     Args:
-        has_min_age: whether files of the upstream must have an age.
+        chooses_files: whether not every file of the upstream may enter.
         make_offers: called when they must, or when an earlier moment is asked for.
     """
 
@@ -69,14 +69,14 @@ class Files:
         index: Index,
         mirror: Mirror,
         delivery: Delivery,
-        has_min_age: bool,
+        chooses_files: bool,
         make_offers: "Callable[[], Offers]",
     ) -> None:
         self._store = store
         self._index = index
         self._mirror = mirror
         self._delivery = delivery
-        self._has_min_age = has_min_age
+        self._chooses_files = chooses_files
         self._make_offers = make_offers
 
     def look(self, name: ProjectName, filename: Filename, moment: "datetime | None") -> Look:
@@ -107,7 +107,7 @@ class Files:
             raise NotFound(f"there is no project {look.name!r}")
         if standing is Standing.PRIVATE:
             return self._private(request, view, look, found)
-        if self._has_min_age or look.moment is not None:
+        if self._chooses_files or look.moment is not None:
             self._check_offered(standing, look, None if look.is_private else found)
         if look.is_metadata:
             ahead = ReadAhead(key=look.key, stored=found)

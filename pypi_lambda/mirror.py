@@ -13,6 +13,7 @@ from indexer.events import timestamp
 from indexer.keys import METADATA, cache_key
 from indexer.names import Filename, ProjectName
 from indexer.store import ObjectStore
+from pypi_lambda.failures import left_out
 from pypi_lambda.http import NotFound
 from pypi_lambda.index import ReadAhead
 from pypi_lambda.ingestion import Ingestions, StillArriving
@@ -246,6 +247,9 @@ class Mirror:
         if sources is None:
             raise NotFound(f"there is no project {name!r}")
         if filename not in sources:
+            reason = self.pages.find_dropped(name, filename)
+            if reason is not None:
+                raise left_out(name, filename, reason)
             raise NotFound(f"project {name!r} has no file {filename!r}")
         return sources[filename]
 

@@ -29,7 +29,7 @@ class MirrorExaminer:
 
     Attributes:
         files: mirrored files that were seen.
-        unproved: those of which nothing says what they must be, because their page is not stored any more.
+        unproved: those of which nothing says what they must be: their page is not stored, or lists them no more.
     """
 
     def __init__(self, store: ObjectStore, findings: Findings) -> None:
@@ -100,10 +100,13 @@ class MirrorExaminer:
         is_metadata = filename.endswith(METADATA)
         hashes = source.hashes if not is_metadata else {} if isinstance(source.metadata, bool) else source.metadata
         announced = None if is_metadata else source.size
-        if announced is not None and announced != size:
+        if not is_metadata and not source.is_proved:
+            problem = "it is unverified: the upstream announced no digest that proves it"
+            self._findings.add(key, problem, Severity.NOTE, Remedy.LOOK)
+        if announced is not None and announced != size and (is_metadata or not source.is_proved):
             problem = f"it has {size:,} bytes, and the upstream announced {announced:,}"
             self._findings.add(key, problem, Severity.DERIVED, Remedy.FETCH)
-        elif deep:
+        elif deep or (announced is not None and announced != size):  # clients go by the digest, not by the size
             self._check_digest(key, hashes)
 
     def _check_digest(self, key: str, hashes: Mapping[str, str]) -> None:

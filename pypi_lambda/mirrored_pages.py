@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from indexer.errors import StoreUnavailable, UpstreamNonsense, UpstreamUnavailable
 from indexer.json_bytes import decode_json
+from indexer.marks import find_dropped
 from indexer.names import Filename, ProjectName
 from indexer.simple import Renderer, compress, decompress
 from indexer.store import ObjectStore, Stored
@@ -123,6 +124,13 @@ class MirroredPages:
         if kept is not None and sources is None:
             raise UpstreamUnavailable(f"its page of {name} changes while it is read", retry_after_seconds=1)
         return sources
+
+    def find_dropped(self, name: ProjectName, filename: Filename) -> str | None:
+        """Return why a file is left out of a project's page that was found just now, or None where it is not."""
+        kept = self._pages.find(name)
+        if kept is None:
+            return None
+        return find_dropped(decode_json(decompress(self._kept.keys(name)[0], kept.page.body)), filename)
 
     def fill(
         self,

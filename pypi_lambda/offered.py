@@ -1,4 +1,5 @@
-"""Which files of an upstream project are offered: those that are old enough, or were there at an earlier moment.
+"""Which files of an upstream project are offered: those that are old enough, or were there at an earlier moment, and
+where the rules want it those alone whose digest proves them.
 
 `choose` and `with_choice` are pure; `Offers` keeps what they made until the earliest moment at which it changes.
 Whether a project may enter at all is decided before (`pypi_lambda.index.View.standing`).
@@ -11,15 +12,17 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from indexer.errors import CorruptObject
+from indexer.errors import CorruptObject, UpstreamNonsense
 from indexer.events import timestamp
 from indexer.json_bytes import decode_json, encode_json
+from indexer.marks import UNVERIFIED, find_dropped, with_dropped
 from indexer.names import Filename, ProjectName
 from indexer.project import WITHHELD_STATUS, Project, as_of
 from indexer.simple import Renderer, compress, decompress
 from indexer.store import ObjectStore
 from indexer.value import replace, value
 from indexer.versions import PLAIN, version_finder
+from pypi_lambda.failures import left_out
 from pypi_lambda.http import Forbidden, NotFound
 from pypi_lambda.index import Page, page_of
 from pypi_lambda.kept_pages import KeptPages
@@ -28,9 +31,12 @@ from pypi_lambda.policy import Policy
 from pypi_lambda.shared import Cache
 
 PAGE_CACHE_BYTES = 33_554_432  # 32 MiB of compressed pages, beside those that they were made of
+MAX_PROVED = 100_000  # names of files, of the pages that were asked for last
 MAX_TIMES = 16_384  # upload times of files that were asked for, some 300 bytes each
 
 HELD_BACK = "_held-back"
+NOT_LISTED = "the upstream lists it no more, so that nothing says what proves it (UPSTREAM_REQUIRE_DIGEST)"
+UNPROVED = "the upstream announces no digest that proves it (UPSTREAM_REQUIRE_DIGEST)"
 
 _TRAILING_ZEROS = re.compile(r"(?:[.]0)+$")
 
@@ -90,6 +96,16 @@ def with_choice(name: ProjectName, page: dict[str, Any], choice: Choice) -> dict
     return {**page, "versions": _versions(name, page.get("versions", []), choice.filenames), "files": files, **held}
 
 
+def proved_only(name: ProjectName, page: dict[str, Any]) -> dict[str, Any]:
+    """Return the page without the files that no announced digest proves, which it names as left out."""
+    unproved = [file["filename"] for file in page["files"] if UNVERIFIED in file]
+    if not unproved:
+        return page
+    proved = frozenset(file["filename"] for file in page["files"]) - frozenset(unproved)
+    chosen = with_choice(name, page, Choice(filenames=proved, held=0, until=None))
+    return with_dropped(chosen, [(filename, UNPROVED) for filename in unproved])
+
+
 def _versions(name: ProjectName, versions: list[str], filenames: frozenset[str]) -> list[str]:
     find_version = version_finder(name)
     found = {_normal(version) for version in map(find_version, filenames) if version}
@@ -132,6 +148,7 @@ class Offers:
         self._now = now
         self._kept = KeptPages(store, renderer_tag=renderer.tag)
         self._pages: Cache[tuple[ProjectName, str, str, datetime | None], _Made] = Cache(PAGE_CACHE_BYTES)
+        self._proved: Cache[tuple[ProjectName, str], frozenset[str]] = Cache(MAX_PROVED)
         self._times: Cache[tuple[ProjectName, Filename], datetime] = Cache(MAX_TIMES)
 
     def mirrored_page(self, name: ProjectName, page: Page, extension: str, moment: datetime | None) -> Page:
@@ -155,9 +172,10 @@ class Offers:
         return replace(made.page, warning=page.warning)
 
     def _made(self, name: ProjectName, page: Page, extension: str, moment: datetime | None, now: datetime) -> _Made:
-        content = decode_json(decompress("a page", page.body))
+        whole = decode_json(decompress("a page", page.body))
+        content = proved_only(name, whole) if self._policy.require_digest else whole
         choice = choose(content["files"], now=now, min_age=self._policy.min_age_of(name), moment=moment)
-        is_whole = len(choice.filenames) == len(content["files"])
+        is_whole = len(choice.filenames) == len(whole["files"])
         made = page if is_whole and extension == "json" else self._page(with_choice(name, content, choice), extension)
         is_empty = moment is not None and not choice.filenames and not choice.held
         return _Made(page=made, at=now, until=choice.until, is_empty=is_empty)
@@ -218,36 +236,61 @@ class Offers:
             find_page: returns the project's page as JSON.
 
         Raises:
-            Forbidden: it is too young, or may be.
+            Forbidden: it is too young, or may be; or no digest proves it, and the rules want one.
             NotFound: it was not there at that moment.
+            UpstreamNonsense: the upstream lists it in a way that cannot be served.
         """
+        if self._policy.require_digest:
+            self._check_proved(name, filename, is_stored, find_page)
         min_age, now = self._policy.min_age_of(name), self._now()
         # What was taken in long ago was uploaded before that: no page is needed to know it.
         if moment is None and is_old(stored_at, min_age, now):
             return
-        uploaded, is_listed = self._find_time(name, filename, find_page)
+        uploaded, is_listed, page = self._find_time(name, filename, find_page)
         if not is_listed and not is_stored:
-            raise NotFound(f"project {name!r} has no file {filename!r}")
+            raise _unlisted(name, filename, page)
         # One that is not listed any more was: locks name it, and it is no secret.
         if moment is not None and is_listed and (uploaded is None or uploaded > moment):
             raise NotFound(f"project {name!r} had no file {filename!r} then")
         if not is_old(uploaded or stored_at, min_age, now):
             raise Forbidden(held_back(filename, uploaded or stored_at, min_age))
 
+    def _check_proved(
+        self, name: ProjectName, filename: Filename, is_stored: bool, find_page: Callable[[], Page | None]
+    ) -> None:
+        page = find_page()
+        proved = frozenset() if page is None else self._find_proved(name, page)
+        if filename in proved:
+            return
+        content = {"files": []} if page is None else decode_json(decompress("a page", page.body))
+        is_listed = any(file["filename"] == filename for file in content["files"])
+        if not is_listed and not is_stored:
+            raise _unlisted(name, filename, content)
+        # Of one that was taken in and is not listed any more, nothing says what it was compared with.
+        raise Forbidden(f"{filename} is refused: {UNPROVED if is_listed else NOT_LISTED}")
+
+    def _find_proved(self, name: ProjectName, page: Page) -> frozenset[str]:
+        proved = self._proved.find((name, page.etag))
+        if proved is None:
+            files = decode_json(decompress("a page", page.body))["files"]
+            proved = frozenset(file["filename"] for file in files if UNVERIFIED not in file)
+            self._proved.put((name, page.etag), proved, cost=len(proved) + 1)
+        return proved
+
     def _find_time(
         self, name: ProjectName, filename: Filename, find_page: Callable[[], Page | None]
-    ) -> tuple[datetime | None, bool]:
-        """Return when a file was uploaded, where that is known, and whether it is listed."""
+    ) -> tuple[datetime | None, bool, dict[str, Any]]:
+        """Return when a file was uploaded, where that is known, whether it is listed, and the page if it was read."""
         known = self._times.find((name, filename))
         if known is not None:
-            return known, True
+            return known, True, {}
         page = find_page()
-        files = [] if page is None else decode_json(decompress("a page", page.body))["files"]
-        entry = next((file for file in files if file["filename"] == filename), None)
+        content = {"files": []} if page is None else decode_json(decompress("a page", page.body))
+        entry = next((file for file in content["files"] if file["filename"] == filename), None)
         found = None if entry is None else find_moment(entry.get("upload-time"))
         if found is not None:
             self._times.put((name, filename), found, cost=1)
-        return found, entry is not None
+        return found, entry is not None, content
 
     def find_kept_page(self, name: ProjectName) -> Page | None:
         """Return the last page of a project that is not asked for, or None when none is stored."""
@@ -260,6 +303,13 @@ class Offers:
         except CorruptObject:
             return None
         return page_of(stored.body)
+
+
+def _unlisted(name: ProjectName, filename: Filename, page: dict[str, Any]) -> NotFound | UpstreamNonsense:
+    reason = find_dropped(page, filename)
+    if reason is None:
+        return NotFound(f"project {name!r} has no file {filename!r}")
+    return left_out(name, filename, reason)
 
 
 def held_back(filename: Filename, uploaded: datetime | None, min_age: timedelta) -> str:

@@ -24,6 +24,7 @@ class Policy:
         ask_unknown: whether the upstream is asked for names that its list does not have.
         min_age: files that are younger neither are listed nor delivered.
         min_age_exempt: projects of which files of any age are.
+        require_digest: whether files that no announced digest proves neither are listed nor delivered.
     """
 
     allow: tuple[str, ...] = ()
@@ -31,6 +32,12 @@ class Policy:
     ask_unknown: bool = False
     min_age: timedelta = NO_AGE
     min_age_exempt: tuple[str, ...] = ()
+    require_digest: bool = False
+
+    @property
+    def is_about_files(self) -> bool:
+        """Whether not every file of a project that may enter may do so, too."""
+        return bool(self.min_age) or self.require_digest
 
     def is_denied(self, name: ProjectName) -> bool:
         """Tell whether the name may not enter."""

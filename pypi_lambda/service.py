@@ -84,6 +84,7 @@ def policy_of(settings: Settings) -> "Policy | None":
         settings.upstream_allow,
         settings.upstream_deny,
         settings.upstream_ask_unknown,
+        settings.upstream_require_digest,
     )
     if not any(rules):
         return None
@@ -97,6 +98,7 @@ def policy_of(settings: Settings) -> "Policy | None":
         ask_unknown=settings.upstream_ask_unknown,
         min_age=timedelta(days=settings.upstream_min_age_days),
         min_age_exempt=settings.upstream_min_age_exempt,
+        require_digest=settings.upstream_require_digest,
     )
 
 

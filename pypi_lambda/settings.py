@@ -42,6 +42,7 @@ class Settings:
         upstream_allow: patterns of the only projects that may come from the upstream; none for all.
         upstream_deny: patterns of those that may not.
         upstream_ask_unknown: whether the upstream is asked for names that its list does not have.
+        upstream_require_digest: whether files that no announced digest proves are refused.
         logging_level: a level's name.
         logging_format: `text` or `json`, of a server's log; on Lambda the function's configuration says.
         metrics: whether the function writes a line of metrics for each invocation.
@@ -62,6 +63,7 @@ class Settings:
     upstream_allow: tuple[str, ...] = ()
     upstream_deny: tuple[str, ...] = ()
     upstream_ask_unknown: bool = False
+    upstream_require_digest: bool = False
     logging_level: str = "INFO"
     logging_format: str = "text"
     metrics: bool = False
@@ -239,6 +241,7 @@ SETTINGS: Mapping[str, Callable[[str, str], object]] = {
     "UPSTREAM_ALLOW": _patterns,
     "UPSTREAM_DENY": _patterns,
     "UPSTREAM_ASK_UNKNOWN": _flag,
+    "UPSTREAM_REQUIRE_DIGEST": _flag,
     "LOGGING_LEVEL": _level,
     "LOGGING_FORMAT": _format,
     "METRICS": _flag,

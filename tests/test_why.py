@@ -43,7 +43,15 @@ def why(store: FolderStore, project: str, filename: str | None = None, **context
 
 def project(name: str, standing: str, rule: object, because: str, **more: object) -> dict[str, object]:
     found = {"project": name, "standing": standing, "rule": rule, "because": because}
-    return found | {"minAgeDays": 0.0, "minAgeExempt": None, "upstreamFault": None, "files": 0, "heldBack": []} | more
+    return (
+        found
+        | {"minAgeDays": 0.0, "minAgeExempt": None, "upstreamFault": None, "files": 0, "heldBack": []}
+        | {
+            "unverified": 0,
+            "dropped": {"count": 0, "files": []},
+            **more,
+        }
+    )
 
 
 class TestNames:
@@ -173,6 +181,7 @@ class TestAges:
             "until": UNTIL,
             "stored": False,
             "sha256": YOUNG.sha256,
+            "verified": True,
         }
         done = why_in(site, "six", OLD.filename)
         assert done["file"] == {
@@ -183,12 +192,14 @@ class TestAges:
             "until": "2024-05-13T07:08:09.000000Z",
             "stored": True,
             "sha256": OLD.sha256,
+            "verified": True,
         }
         assert lines_of(done)[1:] == [
             f"{OLD.filename} is delivered: it is old enough",
             f"  uploaded: {LONG_AGO}",
             f"  sha256: {OLD.sha256}",
             "  stored: yes",
+            "  verified: by its digest",
         ]
 
     @pytest.mark.parametrize(

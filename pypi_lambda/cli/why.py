@@ -38,12 +38,24 @@ def lines_of(done: Result) -> list[str]:
         lines.append(
             f"{len(held)} of {done['files']} files are younger than {days} days (UPSTREAM_MIN_AGE_DAYS), or may be:"
         )
-    return [*lines, *(f"  {each['filename']}  until {each['until'] or 'its upload time is known'}" for each in held)]
+    lines += [f"  {each['filename']}  until {each['until'] or 'its upload time is known'}" for each in held]
+    if done.get("unverified"):
+        lines.append(f"no digest that proves it is announced of {done['unverified']} of {done['files']} files")
+    return [*lines, *_dropped_lines(done.get("dropped", {"count": 0, "files": []}))]
+
+
+def _dropped_lines(dropped: Result) -> list[str]:
+    if not dropped["count"]:
+        return []
+    named = [f"  {each['filename']!r}: {each['reason']}" for each in dropped["files"]]
+    return [f"{dropped['count']} files of the upstream are left out, among them:", *named]
 
 
 def _file_lines(file: Result) -> list[str]:
     offered = "is delivered" if file["delivered"] else "is not delivered"
+    verified = {None: None, True: "by its digest", False: "no: the upstream announces no digest that proves it"}
     facts = {"uploaded": file["uploadTime"], "sha256": file["sha256"], "stored": "yes" if file["stored"] else "no"}
+    facts["verified"] = verified[file.get("verified")]
     return [
         f"{file['filename']} {offered}: {file['because']}",
         *(f"  {fact}: {content}" for fact, content in facts.items() if content is not None),

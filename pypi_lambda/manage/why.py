@@ -8,6 +8,7 @@ from indexer.errors import UpstreamUnavailable
 from indexer.events import timestamp
 from indexer.json_bytes import decode_json
 from indexer.keys import cache_key, file_key
+from indexer.marks import DROPPED, UNVERIFIED, find_dropped
 from indexer.names import Filename, ProjectName
 from indexer.patterns import find_match
 from indexer.project import WITHHELD_STATUS, Project
@@ -21,6 +22,8 @@ from pypi_lambda.moments import find_moment
 from pypi_lambda.offered import is_old, release_of
 from pypi_lambda.policy import Policy
 from pypi_lambda.service import policy_of
+
+NOT_LISTED = "the upstream does not list it"
 
 Entry = Mapping[str, Any]
 Told = dict[str, object]
@@ -74,7 +77,8 @@ class Why:
 
     def _of_upstream(self, context: Context, policy: Policy, standing: Standing) -> Told:
         min_age, now = policy.min_age_of(self.project), context.now()
-        entries, fault = _entries(context, self.project, standing)
+        page, fault = _read_page(context, self.project, standing)
+        entries: list[Entry] = page["files"]
         held = [entry for entry in entries if not is_old(find_moment(entry.get("upload-time")), min_age, now)]
         told: Told = {
             "minAgeDays": min_age / timedelta(days=1),
@@ -82,19 +86,23 @@ class Why:
             "upstreamFault": fault,
             "files": len(entries),
             "heldBack": [_times(entry, min_age) for entry in held],
+            "unverified": sum(UNVERIFIED in entry for entry in entries),
+            "dropped": page.get(DROPPED, {"count": 0, "files": []}),
         }
         if self.filename is None:
             return told
-        return told | {"file": self._of_file(context, self.filename, standing, entries, min_age)}
+        return told | {"file": self._of_file(context, self.filename, standing, page, min_age)}
 
     def _of_file(
-        self, context: Context, filename: Filename, standing: Standing, entries: list[Entry], min_age: timedelta
+        self, context: Context, filename: Filename, standing: Standing, page: Entry, min_age: timedelta
     ) -> Told:
         stat = context.service.store.stat(cache_key(self.project, filename))
-        entry = next((entry for entry in entries if entry["filename"] == filename), None)
+        entry = next((entry for entry in page["files"] if entry["filename"] == filename), None)
         uploaded = None if entry is None else find_moment(entry.get("upload-time"))
         known = uploaded or (None if stat is None else stat.modified)
         refusal = self._refusal(context, filename, standing, entry, stat)
+        if entry is None and refusal == NOT_LISTED and (reason := find_dropped(page, filename)) is not None:
+            refusal = f"the upstream lists it, and it is left out: {reason}"
         return {
             "filename": filename,
             "delivered": refusal is None,
@@ -103,6 +111,7 @@ class Why:
             "until": timestamp(release_of(known, min_age)) if known is not None and min_age else None,
             "stored": stat is not None,
             "sha256": None if entry is None else entry["hashes"].get("sha256"),
+            "verified": None if entry is None else UNVERIFIED not in entry,
         }
 
     def _refusal(
@@ -114,7 +123,7 @@ class Why:
         if stat is None and standing is Standing.UNKNOWN:
             return "its project is unknown, and it is not stored"
         if stat is None and entry is None:
-            return "the upstream does not list it"
+            return NOT_LISTED
         try:
             context.service.make_offers().check_file(
                 self.project,
@@ -155,15 +164,16 @@ def _rule(view: View, policy: Policy, name: ProjectName, standing: Standing) -> 
     return None, "the upstream's list has it, and no rule keeps it out"
 
 
-def _entries(context: Context, name: ProjectName, standing: Standing) -> tuple[list[Entry], str | None]:
-    """Return the files of an upstream project as far as they may be asked for, and why that failed."""
+def _read_page(context: Context, name: ProjectName, standing: Standing) -> tuple[Entry, str | None]:
+    """Return an upstream project's page as far as its files may be asked for, and why that failed."""
+    nothing: Entry = {"files": []}
     if standing in CLOSED_STANDINGS:
-        return [], None
+        return nothing, None
     try:
         page = _page(context, name, standing)
     except UpstreamUnavailable as fault:
-        return [], str(fault)
-    return ([] if page is None else decode_json(decompress("a page", page.body))["files"]), None
+        return nothing, str(fault)
+    return (nothing if page is None else decode_json(decompress("a page", page.body))), None
 
 
 def _page(context: Context, name: ProjectName, standing: Standing) -> Page | None:

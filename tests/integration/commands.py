@@ -27,6 +27,7 @@ _FOREIGN = frozenset(
         "REPO_BASE_PREFIX",
         "UPSTREAM_ALLOW",
         "UPSTREAM_ASK_UNKNOWN",
+        "UPSTREAM_REQUIRE_DIGEST",
         "UPSTREAM_DENY",
         "UPSTREAM_INDEX_URL",
         "UPSTREAM_MIN_AGE_DAYS",
