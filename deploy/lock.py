@@ -12,7 +12,7 @@ from deploy.wheels import REQUIREMENTS
 
 HEADER = """\
 # What the zip holds besides our code: every wheel with its digest, so that a zip is the same a year from now.
-# boto3 and what only it needs are the runtime's. Made by `make lock`; tests/test_ldist.py holds it against setup.py.
+# boto3 and what only it needs are the runtime's. Made by `make lock`; a test holds it against setup.py.
 """
 
 

@@ -26,7 +26,9 @@ def store(inner: FolderStore) -> Adversary:
 def open_again(tmp_path: Path) -> str:
     root = str(tmp_path / "data")
     return (
-        "from pathlib import Path; from indexer.folder import FolderStore; from tests.adversary import Adversary\n"
+        "from pathlib import Path\n"
+        "from indexer.folder import FolderStore\n"
+        "from tests.adversary import Adversary\n"
         f"store = Adversary(FolderStore(Path({root!r})))\n"
     )
 

@@ -112,27 +112,27 @@ def test_cycles_would_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     source = """
 from typing import TYPE_CHECKING
 if TYPE_CHECKING:
-    import indexer.events
+    import indexer.patterns
 try:
-    from indexer import log
+    from indexer import keys
 except ImportError:
     import indexer.names
 class A:
-    from indexer.store import ObjectStore
+    from indexer.errors import IndexerError
     def f(self):
-        import indexer.project
+        import indexer.frame
 def g():
-    from indexer.snapshot import Snapshot
+    from indexer.value import value
 """
     (tmp_path / "example.py").write_text(source)
     monkeypatch.setitem(MODULES, "example", tmp_path / "example.py")
     assert imports_of("example") == {
-        "indexer.events",
-        "indexer.log",
+        "indexer.errors",
+        "indexer.frame",
+        "indexer.keys",
         "indexer.names",
-        "indexer.project",
-        "indexer.snapshot",
-        "indexer.store",
+        "indexer.patterns",
+        "indexer.value",
     }
 
 
