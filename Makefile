@@ -4,13 +4,16 @@ BIN := .venv/bin
 MINISTACK := .venv-ministack/bin/ministack
 export MINISTACK_VENV := $(CURDIR)/.venv-ministack
 
-.PHONY: run test e2e lint bench package deploy deploy-edge lock clean
+.PHONY: run test pythons e2e lint bench package deploy deploy-edge lock clean
 
 run: .venv/run  ## start the index on http://127.0.0.1:8080 over ./data
 	$(BIN)/serverless-pypi serve
 
 test: .venv/test $(MINISTACK)  ## run all tests but those that need the public index
 	$(BIN)/pytest -n 2 --dist loadfile -m "not e2e"
+
+pythons: .venv/test $(MINISTACK)  ## run them under each Python found here: PYTHONS="python3.14 ..." PART=units|function|integration
+	$(BIN)/python -m tests.pythons $(if $(PART),--part $(PART)) $(PYTHONS)
 
 e2e: .venv/test  ## run the tests against the public index
 	$(BIN)/pytest -m e2e tests/e2e
@@ -55,7 +58,7 @@ lock: .venv/test  ## renew deploy/requirements.txt, the versions that the zip ho
 	$(BIN)/python -m deploy.lock
 
 clean:  ## remove what these commands made, but not ./data
-	rm -rf .venv .venv-ministack build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-ministack .venv-pythons build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
 
 .venv/pip:
 	$(PYTHON) -m venv .venv
