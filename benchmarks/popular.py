@@ -41,7 +41,7 @@ def find_newest(session: requests.Session, name: str) -> list[dict[str, Any]]:
     releases: dict[Version, list[dict[str, Any]]] = {}
     for file in answer.json()["files"]:
         try:
-            said = parse_filename(check_filename(file["filename"]))
+            said = parse_filename(check_filename(file["filename"]), project=normalize_name(name))
             version = Version(said.version)
         except (InvalidValue, InvalidVersion):
             continue

@@ -18,7 +18,7 @@ from indexer.keys import BESIDE_SUFFIXES, METADATA, PROJECTS, file_key
 from indexer.log import Log
 from indexer.names import Filename, ProjectName, check_filename, is_normalized
 from indexer.project import CLOSED_STATUSES, Project, fold
-from indexer.reader import open_object
+from indexer.reader import open_whole
 from indexer.snapshot import Snapshot
 from indexer.store import ObjectStore, Stat
 from indexer.survey import Folder, survey
@@ -100,7 +100,7 @@ def _adopt_file(
     stat = store.stat(key)
     if stat is None:
         raise Missing(key)
-    found = check_distribution(open_object(store, key, stat.size), filename, name=project)
+    found = check_distribution(open_whole(store, key, stat.size), filename, name=project)
     _check_taken(known, filename, found.version, respelled=respelled)
     digest = stored_sha256(store, key)
     if store.stat(key) != stat:  # whoever copies into a folder writes in pieces
@@ -122,7 +122,7 @@ def is_publishable(store: ObjectStore, stat: Stat) -> bool:
     """Tell whether an object could be published: whether adopting it would not refuse it."""
     try:
         project, filename = _parse_key(stat.key)
-        check_distribution(open_object(store, stat.key, stat.size), filename, name=project)
+        check_distribution(open_whole(store, stat.key, stat.size), filename, name=project)
     except InvalidValue:
         return False
     return True

@@ -1,47 +1,31 @@
-"""What a distribution file is: what its name says, and whether its content agrees.
+"""What a distribution file is: whether its name and its content agree, and whether installers can use it.
 
-The metadata inside the archive is the truth; a form only repeats it. Knows no HTTP and no store. Reading hostile
-archives is `indexer.archive`'s. Not on the hot path: `packaging` is imported where it is first needed.
+The metadata inside the archive is the truth; a form only repeats it. Knows no HTTP and no store. Names are
+`indexer.filenames`'s, hostile archives `indexer.archive`'s and `indexer.tar`'s, what metadata says
+`indexer.core_metadata`'s.
 
 PEP 427 and the "Binary distribution format" specification, PEP 625 and 643 for sdists, PEP 440, PEP 658 and 714.
 """
 
-import re
-from typing import IO, TYPE_CHECKING, Literal
+import zipfile
+from functools import partial
+from typing import IO
 
-from indexer.archive import Contents, read_tar_gz, read_zip
+from indexer.archive import Contents, read_zip
+from indexer.core_metadata import check_metadata
+from indexer.entry_points import check_entry_points
 from indexer.errors import InvalidValue
-from indexer.names import Filename, ProjectName, normalize_name
+from indexer.filenames import DistributionName, Kind, is_named, is_version, parse_filename
+from indexer.names import Filename, ProjectName
+from indexer.record import check_record
+from indexer.tar import read_tar_gz
 from indexer.value import value
+from indexer.zip_members import Damage, Verified, verify_members
 
-if TYPE_CHECKING:
-    from packaging.version import Version
+__all__ = ["Distribution", "DistributionName", "Kind", "check_distribution", "parse_filename", "read_wheel_metadata"]
 
-Kind = Literal["wheel", "sdist", "legacy"]
-
-MAX_VERSION_LENGTH = 200  # a file name has 240; and int() of thousands of digits is refused by Python itself
-MAX_SPECIFIER_LENGTH = 1_000  # the longest in public use exclude a dozen patch releases: about 200
-_SDIST_ENDINGS = (".tar.gz", ".zip")
-_LEGACY_SDIST_ENDINGS = (".tar.bz2", ".tar.xz", ".tar.z", ".tgz", ".tar")  # PEP 527 ended them
-# bdist_egg and bdist_wininst: `name-1.0-py2.7.egg`, `name-1.0-py2.7-win32.egg`, `name-1.0.win-amd64-py2.7.exe`
-_LEGACY_BUILT = re.compile(
-    r"(?P<stem>.+?)(?:-py\d[\d.]*(?:-[A-Za-z0-9_.-]+)?\.egg|\.(?:win32|win-amd64)(?:-py\d[\d.]*)?\.(?:exe|msi))",
-    re.IGNORECASE,
-)
-
-
-@value
-class DistributionName:
-    """What a file name says.
-
-    Attributes:
-        version: in PEP 440's normal form; as written where a legacy file has one that is none.
-        kind: `legacy` is for what public indexes hold but take no more: listed where it is found, never uploaded.
-    """
-
-    project: ProjectName
-    version: str
-    kind: Kind
+_WHEEL_FILES = ("METADATA", "WHEEL", "RECORD")
+_WHEEL_TEXTS = frozenset({*_WHEEL_FILES, "entry_points.txt"})
 
 
 @value
@@ -53,57 +37,23 @@ class Distribution:
         requires_python: the archive's own words, on one line.
         metadata: a wheel's METADATA to the byte; None for an sdist: some of its fields may be dynamic, and then what an
             installer takes for the built wheel's metadata would be wrong.
+        left_out: what was found wrong and passed over, as sentences; nothing unless that was asked for.
     """
 
     project: ProjectName
     version: str
     requires_python: str | None
     metadata: bytes | None
-
-
-def parse_filename(filename: Filename) -> DistributionName:
-    """Return what a file's name says.
-
-    Raises:
-        InvalidValue: field `filename`: it is no distribution's name.
-    """
-    from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
-
-    try:
-        if filename.endswith(".whl"):
-            wheel_name, version, _, _ = parse_wheel_filename(filename)
-            return DistributionName(project=_project(filename, wheel_name), version=str(version), kind="wheel")
-        if filename.endswith(_SDIST_ENDINGS):
-            sdist_name, version = parse_sdist_filename(filename)
-            return DistributionName(project=_project(filename, sdist_name), version=str(version), kind="sdist")
-    except (InvalidWheelFilename, InvalidSdistFilename) as error:
-        raise InvalidValue("filename", filename, f"a wheel's or an sdist's name is accepted: {error}") from error
-    return _parse_legacy(filename)
-
-
-def _parse_legacy(filename: Filename) -> DistributionName:
-    lower = filename.lower()
-    ending = next((ending for ending in _LEGACY_SDIST_ENDINGS if lower.endswith(ending)), None)
-    match = _LEGACY_BUILT.fullmatch(filename)
-    stem = filename[: -len(ending)] if ending else match["stem"] if match else ""
-    name, dash, version = stem.rpartition("-")
-    if not (name and dash and version):
-        raise InvalidValue("filename", filename, "the name of a wheel (.whl) or an sdist (.tar.gz, .zip) is accepted")
-    parsed = _find_version(version)
-    return DistributionName(
-        project=_project(filename, name), version=version if parsed is None else str(parsed), kind="legacy"
-    )
-
-
-def _project(filename: Filename, name: str) -> ProjectName:
-    try:
-        return normalize_name(name)
-    except InvalidValue as error:
-        raise InvalidValue("filename", filename, f"it begins with a project's name: {error.accepted}") from None
+    left_out: tuple[str, ...] = ()
 
 
 def check_distribution(
-    file: IO[bytes], filename: Filename, *, name: ProjectName | None = None, version: str | None = None
+    file: IO[bytes],
+    filename: Filename,
+    *,
+    name: ProjectName | None = None,
+    version: str | None = None,
+    lenient: bool = False,
 ) -> Distribution:
     """Return what a file is, once its name, its content and what was said of it agree.
 
@@ -111,21 +61,26 @@ def check_distribution(
         file: seekable; left where it was last read.
         name: the project it was announced for, if it was.
         version: the version it was announced as, if it was.
+        lenient: take what pip installs, and tell what is wrong with it instead of refusing it.
 
     Raises:
-        InvalidValue: the field is `filename`, `content`, `name`, `version` or `requires_python`.
+        InvalidValue: the field is `filename`, `content`, `name`, `version`, `requires_python`, `RECORD`,
+            `entry_points.txt`, or a header of the metadata.
     """
-    said = parse_filename(filename)
+    said = parse_filename(filename, project=name)
     if said.kind == "legacy":
         raise InvalidValue("filename", filename, "wheels (.whl) and sdists (.tar.gz, .zip) are accepted")
     _check_announced(said, name, version)
-    metadata = _read_wheel(file, filename, said) if said.kind == "wheel" else _read_sdist(file, filename, said)
-    requires_python = _check_metadata(metadata, said)
+    passed = _Passed(lenient=lenient)
+    metadata = (_read_wheel if said.kind == "wheel" else _read_sdist)(file, filename, said, passed)
+    described = None if metadata is None else check_metadata(metadata, said, lenient=lenient)
+    left_out = (*passed.sentences, *(described.left_out if described else ()))
     return Distribution(
         project=said.project,
         version=said.version,
-        requires_python=requires_python,
+        requires_python=described.requires_python if described else None,
         metadata=metadata if said.kind == "wheel" else None,
+        left_out=left_out,
     )
 
 
@@ -139,7 +94,23 @@ def read_wheel_metadata(file: IO[bytes], filename: Filename, *, from_its_end: bo
     Raises:
         InvalidValue: it is no wheel, or none with METADATA that an installer would find.
     """
-    return _read_wheel(file, filename, parse_filename(filename), from_its_end=from_its_end)
+    contents = read_zip(file, filename, wanted=partial(_is_wheel_text, ("METADATA",)), from_its_end=from_its_end)
+    folder = _find_dist_info(contents, filename, parse_filename(filename))
+    return _only_text(contents, filename, f"{folder}/METADATA")
+
+
+class _Passed:
+    """Where what is wrong goes: it is raised, or kept as a sentence."""
+
+    def __init__(self, *, lenient: bool) -> None:
+        self.sentences: list[str] = []
+        self._lenient = lenient
+
+    def take(self, fault: InvalidValue) -> None:
+        """Raise a refusal, or remember it."""
+        if not self._lenient or isinstance(fault, Damage):
+            raise fault
+        self.sentences.append(str(fault))
 
 
 def read_sdist_metadata(file: IO[bytes], filename: Filename) -> bytes:
@@ -154,46 +125,99 @@ def read_sdist_metadata(file: IO[bytes], filename: Filename) -> bytes:
 def _check_announced(said: DistributionName, name: ProjectName | None, version: str | None) -> None:
     if name is not None and name != said.project:
         raise InvalidValue("name", name, f"the file's name says {said.project!r}")
-    if version is not None and not _is_version(version, said.version):
+    if version is not None and not is_version(version, said.version):
         raise InvalidValue("version", version, f"the file's name says {said.version!r}")
 
 
-def _read_wheel(file: IO[bytes], filename: Filename, said: DistributionName, *, from_its_end: bool = False) -> bytes:
-    """Return a wheel's METADATA."""
+def _read_wheel(file: IO[bytes], filename: Filename, said: DistributionName, passed: _Passed) -> bytes:
+    """Return a wheel's METADATA, once the rest of the wheel is as it should be."""
+    members: dict[str, Verified] = {}
     contents = read_zip(
         file,
         filename,
-        wanted=lambda path: path.endswith(".dist-info/METADATA") and path.count("/") == 1,
-        from_its_end=from_its_end,
+        wanted=partial(_is_wheel_text, _WHEEL_TEXTS),
+        see=lambda archive: _verify(file, archive, filename, members, passed),
     )
+    folder = _find_dist_info(contents, filename, said)
+    texts = {name: _only_text(contents, filename, f"{folder}/{name}") for name in _WHEEL_FILES}
+    try:
+        _check_wheel_version(texts["WHEEL"], filename)
+        if members:
+            check_record(texts["RECORD"], f"{folder}/RECORD", members)
+        if f"{folder}/entry_points.txt" in contents.paths:
+            check_entry_points(_only_text(contents, filename, f"{folder}/entry_points.txt"))
+    except InvalidValue as fault:
+        passed.take(fault)
+    return texts["METADATA"]
+
+
+def _is_wheel_text(names: tuple[str, ...] | frozenset[str], path: str) -> bool:
+    folder, _, name = path.partition("/")
+    return name in names and folder.endswith(".dist-info")
+
+
+def _verify(
+    file: IO[bytes], archive: zipfile.ZipFile, filename: str, members: dict[str, Verified], passed: _Passed
+) -> None:
+    try:
+        members.update(verify_members(file, archive, filename))
+    except InvalidValue as fault:
+        passed.take(fault)
+
+
+def _find_dist_info(contents: Contents, filename: Filename, said: DistributionName) -> str:
+    """Return the name of a wheel's .dist-info folder."""
     folders = sorted({top for path in contents.paths if (top := path.partition("/")[0]).endswith(".dist-info")})
     if len(folders) != 1:
         found = ", ".join(folders[:5]) or "none"
         raise InvalidValue("content", filename, f"a wheel has exactly one .dist-info folder, and this one has {found}")
-    project, _, version = folders[0].removesuffix(".dist-info").rpartition("-")
-    if not (_is_project(project, said.project) and _is_version(version, said.version)):
+    if not is_named(folders[0].removesuffix(".dist-info"), said):
         raise InvalidValue("content", folders[0], f"the .dist-info folder is named as the file, {filename!r}")
-    for member in ("METADATA", "WHEEL", "RECORD"):
+    for member in _WHEEL_FILES:
         if f"{folders[0]}/{member}" not in contents.paths:
             raise InvalidValue("content", filename, f"a wheel has a file {folders[0]}/{member}")
-    return _only_text(contents, filename, f"{folders[0]}/METADATA")
+    return folders[0]
 
 
-def _read_sdist(file: IO[bytes], filename: Filename, said: DistributionName) -> bytes:
-    """Return an sdist's PKG-INFO."""
-    read = read_zip if filename.endswith(".zip") else read_tar_gz
-    contents = read(file, filename, wanted=lambda path: path.endswith("/PKG-INFO") and path.count("/") == 1)
+def _check_wheel_version(text: bytes, filename: Filename) -> None:
+    # "A wheel installer should … fail if the major version is greater"; pip and uv fail where there is none, too.
+    lines = (line.partition(b":") for line in text.splitlines())
+    versions = [rest.strip() for name, _, rest in lines if name.strip().lower() == b"wheel-version"]
+    if len(versions) != 1 or versions[0].partition(b".")[0] != b"1":
+        shown = b", ".join(versions).decode("utf-8", "replace") or filename
+        raise InvalidValue("Wheel-Version", shown, "WHEEL has one header Wheel-Version, 1.0")
+
+
+def _read_sdist(file: IO[bytes], filename: Filename, said: DistributionName, passed: _Passed) -> bytes | None:
+    """Return an sdist's PKG-INFO, or None where it may be missing and is."""
+    contents = _read_sdist_archive(file, filename, passed)
     # "a single top-level directory called {name}-{version}"; those made before PEP 625 write the name as they like
     folders = sorted({path.partition("/")[0] for path in contents.paths})
-    project, _, version = folders[0].rpartition("-") if len(folders) == 1 else ("", "", "")
-    if not (_is_project(project, said.project) and _is_version(version, said.version)):
-        found = ", ".join(folders[:5])[:200] or "nothing"
-        raise InvalidValue(
-            "content",
-            filename,
-            f"an sdist has one folder, {said.project}-{said.version}, and nothing beside it: {found}",
-        )
-    return _only_text(contents, filename, f"{folders[0]}/PKG-INFO")
+    try:
+        if len(folders) != 1 or not is_named(folders[0], said):
+            found = ", ".join(folders[:5])[:200] or "nothing"
+            raise InvalidValue(
+                "content",
+                filename,
+                f"an sdist has one folder, {said.project}-{said.version}, and nothing beside it: {found}",
+            )
+        return _only_text(contents, filename, f"{folders[0]}/PKG-INFO")
+    except InvalidValue as fault:
+        passed.take(fault)
+    if len(folders) != 1:
+        raise InvalidValue("content", filename, "an sdist has one folder")
+    return dict(contents.texts).get(f"{folders[0]}/PKG-INFO")  # the last one, as unpacking leaves it
+
+
+def _read_sdist_archive(file: IO[bytes], filename: Filename, passed: _Passed) -> Contents:
+    def wanted(path: str) -> bool:
+        return path.endswith("/PKG-INFO") and path.count("/") == 1
+
+    if not filename.endswith(".zip"):
+        return read_tar_gz(file, filename, wanted=wanted)
+    return read_zip(
+        file, filename, wanted=wanted, clean=True, see=lambda archive: _verify(file, archive, filename, {}, passed)
+    )
 
 
 def _only_text(contents: Contents, filename: Filename, path: str) -> bytes:
@@ -201,78 +225,3 @@ def _only_text(contents: Contents, filename: Filename, path: str) -> bytes:
     if len(texts) != 1:
         raise InvalidValue("content", filename, f"it has one file {path}, not {len(texts)}")
     return texts[0]
-
-
-def _check_metadata(metadata: bytes, said: DistributionName) -> str | None:
-    """Return Requires-Python, once the metadata agrees with the file's name."""
-    headers = _parse_headers(metadata, ("Metadata-Version", "Name", "Version", "Requires-Python"))
-    name, version = headers["Name"], headers["Version"]
-    if headers["Metadata-Version"] is None:
-        raise InvalidValue("content", metadata[:40], "metadata has a header Metadata-Version")
-    if name is None or not _is_project(name, said.project):
-        raise InvalidValue(
-            "name", name, f"the archive's metadata names the project of the file's name, {said.project!r}"
-        )
-    if version is None or not _is_version(version, said.version):
-        raise InvalidValue(
-            "version", version, f"the archive's metadata has the version of the file's name, {said.version!r}"
-        )
-    return _check_requires_python(headers["Requires-Python"])
-
-
-def _parse_headers(metadata: bytes, names: tuple[str, ...]) -> dict[str, str | None]:
-    """Return single-valued headers by name, None where one is missing or empty.
-
-    Not by `packaging.metadata.parse_email`: it also reads the description and looks all names up once for each, which
-    takes hours for a few MiB of different names.
-    """
-    from email.parser import BytesHeaderParser
-    from email.policy import compat32
-
-    message = BytesHeaderParser(policy=compat32).parsebytes(metadata)
-    found: dict[str, str | None] = {}
-    for name in names:
-        values = message.get_all(name) or [""]
-        if len(values) != 1 or not isinstance(values[0], str):  # the email package gives an object for other than ASCII
-            shown = " ".join(map(str, values))
-            raise InvalidValue("content", shown, f"metadata has one header {name}, in ASCII")
-        found[name] = " ".join(values[0].split()) or None
-    return found
-
-
-def _check_requires_python(text: str | None) -> str | None:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    if text is None:
-        return None
-    if len(text) > MAX_SPECIFIER_LENGTH:
-        raise InvalidValue(
-            "requires_python", text, f"a version specifier has at most {MAX_SPECIFIER_LENGTH:,} characters"
-        )
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier as error:
-        raise InvalidValue("requires_python", text, "a version specifier such as '>=3.11' is accepted") from error
-    return text
-
-
-def _is_project(raw: str, project: ProjectName) -> bool:
-    try:
-        return normalize_name(raw) == project
-    except InvalidValue:
-        return False
-
-
-def _is_version(raw: str, version: str) -> bool:
-    """Tell whether two texts are the same PEP 440 version: 1.0 and 1.0.0 are."""
-    parsed = _find_version(raw)
-    return parsed is not None and parsed == _find_version(version)
-
-
-def _find_version(raw: str) -> "Version | None":
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        return Version(raw) if len(raw) <= MAX_VERSION_LENGTH else None
-    except InvalidVersion:
-        return None

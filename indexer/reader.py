@@ -9,6 +9,7 @@ from indexer.errors import Missing
 from indexer.store import CHUNK_BYTES
 
 BUFFER_BYTES = 1_048_576  # 1 MiB: a wheel's directory and its metadata are two or three reads
+WHOLE_BYTES = 8_388_608  # 8 MiB: of what is read to its end; a wheel of a gigabyte is 130 requests
 
 
 class Readable(Protocol):
@@ -70,9 +71,18 @@ class _RawObject(Seekable):
         return len(data)
 
 
-def open_object(store: Readable, key: str, size: int) -> io.BufferedReader:
-    """Return a stored object of this size as a file open for reading."""
-    return io.BufferedReader(_RawObject(store, key, size), BUFFER_BYTES)
+def open_object(store: Readable, key: str, size: int, *, buffer_bytes: int = BUFFER_BYTES) -> io.BufferedReader:
+    """Return a stored object of this size as a file open for reading.
+
+    Args:
+        buffer_bytes: how much is read at once.
+    """
+    return io.BufferedReader(_RawObject(store, key, size), buffer_bytes)
+
+
+def open_whole(store: Readable, key: str, size: int) -> io.BufferedReader:
+    """Return a stored object as a file of which all is going to be read, from its start to its end."""
+    return open_object(store, key, size, buffer_bytes=min(WHOLE_BYTES, max(size, BUFFER_BYTES)))
 
 
 def chunks_of(content: IO[bytes]) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from indexer.distribution import check_distribution
 from indexer.errors import DigestMismatch, InvalidValue, Missing
 from indexer.keys import INCOMING, PART_SUFFIX, REJECTED_SUFFIX
 from indexer.names import check_filename
-from indexer.reader import open_object
+from indexer.reader import open_whole
 from indexer.store import ObjectStore, Stat, is_key
 from indexer.witness import Witness
 from pypi_lambda.http import RequestError
@@ -37,10 +37,13 @@ def take(store: ObjectStore, publisher: Publisher, key: str) -> str | None:
     """
     if key.endswith((REJECTED_SUFFIX, PART_SUFFIX)) or not is_key(key):  # no key: folder markers, hidden files of tools
         return None
+    stat = store.stat(key)
+    if stat is None:
+        return None
     try:
-        message = _publish(store, publisher, key)
+        message = _publish(store, publisher, stat)
     except (RequestError, InvalidValue) as error:
-        if store.stat(key) is None:  # taken by another while it was read here
+        if store.stat(key) != stat:  # taken, or replaced, by another while it was read here
             return None
         logger.warning("%s is refused: %s", key, error)
         store.put(key + REJECTED_SUFFIX, f"{error}\n".encode(), content_type="text/plain; charset=utf-8")
@@ -64,13 +67,11 @@ def _is_refused(stat: Stat, stats: Mapping[str, Stat]) -> bool:
     return refusal is not None and refusal.modified - stat.modified > LEAST_GAP
 
 
-def _publish(store: ObjectStore, publisher: Publisher, key: str) -> str:
-    stat = store.stat(key)
-    if stat is None:
-        raise Missing(key)
+def _publish(store: ObjectStore, publisher: Publisher, stat: Stat) -> str:
+    key = stat.key
     filename = check_filename(key.rpartition("/")[2])
     witness = Witness(store)  # what lies in the drop box may be replaced between one reading and the next
-    found = check_distribution(open_object(witness, key, stat.size), filename)
+    found = check_distribution(open_whole(witness, key, stat.size), filename)
     sha256 = digest_of(witness.compared(filename, store.read(key)))
     candidate = Candidate(
         filename=filename,

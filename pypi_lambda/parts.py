@@ -20,7 +20,7 @@ from indexer.errors import DigestMismatch, InvalidValue, Missing
 from indexer.json_bytes import decode_json, encode_json
 from indexer.keys import part_key, parts_prefix, rejection_key
 from indexer.names import Filename, check_filename
-from indexer.reader import open_object
+from indexer.reader import open_whole
 from indexer.store import CHUNK_BYTES, ObjectStore
 from indexer.value import value
 from indexer.witness import Witness
@@ -188,7 +188,7 @@ class Parts:
         joined = _Joined(self._store, id_, announced, announced.part_sizes(self._part_bytes))
         try:
             witness = Witness(joined)  # whoever has the signed URLs can replace the parts at any moment
-            found = check_distribution(open_object(witness, announced.filename, announced.size), announced.filename)
+            found = check_distribution(open_whole(witness, announced.filename, announced.size), announced.filename)
             candidate = Candidate(
                 filename=announced.filename,
                 found=found,

@@ -5,7 +5,9 @@ import io
 import stat
 import tarfile
 import zipfile
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from hashlib import sha256
 
 Members = Mapping[str, bytes]
 
@@ -17,13 +19,23 @@ def metadata(*, name: str = "spam-eggs", version: str = "1.0", extra: str = "") 
 def wheel_members(
     *, folder: str = "spam_eggs-1.0.dist-info", text: bytes | None = None, others: Members | None = None
 ) -> dict[str, bytes]:
-    return {
+    members = {
         "spam/__init__.py": b"ham = 1\n",
         f"{folder}/METADATA": metadata() if text is None else text,
         f"{folder}/WHEEL": b"Wheel-Version: 1.0\n",
-        f"{folder}/RECORD": b"",
         **(others or {}),
     }
+    return {**members, f"{folder}/RECORD": record(members, f"{folder}/RECORD")}
+
+
+def record(members: Members, path: str) -> bytes:
+    """Build the RECORD of these members, which lies at the path."""
+    rows = [
+        f"{name},sha256={urlsafe_b64encode(sha256(data).digest()).decode().rstrip('=')},{len(data)}\n"
+        for name, data in members.items()
+        if not name.endswith("/")
+    ]
+    return "".join([*rows, f"{path},,\n"]).encode()
 
 
 def sdist_members(
