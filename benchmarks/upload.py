@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.report import Table, write_results
-from tests.distributions import make_metadata
+from tests.distributions import add_record, make_metadata
 from tests.integration.commands import Place, clean_environ
 from tests.integration.running import Server, serving
 from tests.servers import BUCKET, program, running_seaweedfs
@@ -56,7 +56,7 @@ def write_wheel(folder: Path, version: str, *, size: int) -> Path:
         archive.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
-        archive.writestr(f"{info}/RECORD", "")
+    add_record(path, info)
     return path
 
 

@@ -99,6 +99,18 @@ def read_wheel_metadata(file: IO[bytes], filename: Filename, *, from_its_end: bo
     return _only_text(contents, filename, f"{folder}/METADATA")
 
 
+def read_sdist_metadata(file: IO[bytes], filename: Filename) -> bytes:
+    """Return an sdist's PKG-INFO, to the byte, whatever it says; the whole archive is read.
+
+    Raises:
+        InvalidValue: it is no sdist, or none with PKG-INFO.
+    """
+    metadata = _read_sdist(file, filename, parse_filename(filename), _Passed(lenient=True))
+    if metadata is None:
+        raise InvalidValue("content", filename, "it has a file PKG-INFO")
+    return metadata
+
+
 class _Passed:
     """Where what is wrong goes: it is raised, or kept as a sentence."""
 
@@ -111,15 +123,6 @@ class _Passed:
         if not self._lenient or isinstance(fault, Damage):
             raise fault
         self.sentences.append(str(fault))
-
-
-def read_sdist_metadata(file: IO[bytes], filename: Filename) -> bytes:
-    """Return an sdist's PKG-INFO, to the byte, whatever it says; the whole archive is read.
-
-    Raises:
-        InvalidValue: it is no sdist, or none with PKG-INFO.
-    """
-    return _read_sdist(file, filename, parse_filename(filename))
 
 
 def _check_announced(said: DistributionName, name: ProjectName | None, version: str | None) -> None:

@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip file can name
 
@@ -151,13 +152,28 @@ def make_tar(members: Mapping[str, bytes]) -> bytes:
     return gzip.compress(buffer.getvalue(), mtime=0)
 
 
+def add_record(path: Path, info: str) -> None:
+    """Add RECORD to a wheel of any size that lacks it; `info` is its .dist-info folder."""
+    rows = []
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as content:
+                digest = hashlib.file_digest(content, "sha256").digest()  # type: ignore[arg-type]  # typeshed wants more
+            rows.append(f"{member.filename},sha256={_encode(digest)},{member.file_size}\n")
+        archive.writestr(zipfile.ZipInfo(f"{info}/RECORD"), "".join([*rows, f"{info}/RECORD,,\n"]))
+
+
 def _record(members: Mapping[str, bytes], path: str) -> bytes:
     rows = [f"{member},sha256={_digest(content)},{len(content)}\n" for member, content in members.items()]
     return "".join([*rows, f"{path},,\n"]).encode()
 
 
 def _digest(content: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+    return _encode(hashlib.sha256(content).digest())
+
+
+def _encode(digest: bytes) -> str:
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _escape(name: str) -> str:

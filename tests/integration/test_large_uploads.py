@@ -17,7 +17,7 @@ from indexer.store import ObjectStore
 from pypi_lambda.parts import PART_BYTES
 from pypi_lambda.sending import Sender, SendingFailed
 from tests.builders import PASSWORD, USERNAME, put_user
-from tests.distributions import make_metadata, make_sdist, make_wheel
+from tests.distributions import add_record, make_metadata, make_sdist, make_wheel
 from tests.integration.clients import Clients
 from tests.integration.commands import Finished, clean_environ, run, run_command
 from tests.integration.running import Server, eventually
@@ -44,7 +44,7 @@ def write_large_wheel(folder: Path, name: str, *, size: int) -> Path:
         archive.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
-        archive.writestr(f"{info}/RECORD", "")
+    add_record(path, info)
     return path
 
 
