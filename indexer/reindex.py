@@ -42,7 +42,7 @@ class Reindexed:
     """What a reindex did.
 
     Attributes:
-        upstream_count: names in the upstream's list, None when none was ever read.
+        upstream_count: names in the upstream's list, None when none was ever read, or there is no upstream.
         upstream_fault: why the list could not be read this time.
         adopted: keys of the files that were found and published.
         refused: objects that cannot be published.
@@ -59,7 +59,7 @@ class Reindexed:
 
 def reindex(
     store: ObjectStore,
-    upstream: Upstream,
+    upstream: Upstream | None,
     renderer: Renderer,
     *,
     now: Callable[[], datetime],
@@ -72,6 +72,7 @@ def reindex(
     """Bring everything up to date. A failing upstream stops none of the rest.
 
     Args:
+        upstream: None where the index has none.
         now: the current time.
         new_id: 128 random bits as hex.
         by: who asked for it, for the log.
@@ -83,7 +84,8 @@ def reindex(
     before = first.snapshot
     fault = None
     try:
-        _refresh(store, upstream, before, now=now, id=new_id(), by=by, on_progress=on_progress)
+        if upstream is not None:
+            _refresh(store, upstream, before, now=now, id=new_id(), by=by, on_progress=on_progress)
     except UpstreamUnavailable as error:
         fault = str(error)
         logger.warning("%s; going on with the list that is known", error)
@@ -101,7 +103,7 @@ def reindex(
     sweep_superseded(store, sweep, rebuilt.snapshot, now())
     sweep_mirror(store, sweep, retention.mirror_days, now())
     sweep_removed(sweep, removed.values(), rebuilt.snapshot)
-    known = rebuilt.snapshot.upstream
+    known = rebuilt.snapshot.upstream if upstream is not None else None
     return Reindexed(
         rebuilt=replace(rebuilt, changed=first.changed or rebuilt.changed, pages=first.pages + rebuilt.pages),
         upstream_count=None if known is None else known.count,

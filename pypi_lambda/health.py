@@ -72,14 +72,14 @@ class Health:
         }
 
     def _list_age(self, view: View) -> timedelta | None:
-        upstream = view.current.upstream
+        upstream = view.current.upstream if view.has_upstream else None
         return None if upstream is None else self._now() - datetime.fromisoformat(upstream.at)
 
     def _reasons(self, view: View, age: timedelta | None) -> list[str]:
         reasons = []
-        if age is None:
+        if age is None and view.has_upstream:
             reasons.append("the upstream's list of projects was never read")
-        elif age > OLD_LIST:
+        elif age is not None and age > OLD_LIST:
             reasons.append("the upstream's list of projects is more than a day old")
         if view.tail_length > LONG_TAIL:
             reasons.append("the snapshot is far behind the log")

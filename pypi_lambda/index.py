@@ -50,7 +50,7 @@ class Standing(Enum):
     RESERVED = "reserved"  # private, and without a file yet
     DENIED = "denied"
     NOT_ALLOWED = "not allowed"
-    UNKNOWN = "unknown"  # not on the upstream's list
+    UNKNOWN = "unknown"  # not on the upstream's list, or there is no upstream
 
 
 # What is stored of such a project, because the policy was another one then, is not delivered either.
@@ -119,9 +119,16 @@ class View:
                 return Standing.DENIED
             if not self.policy.is_allowed(name):
                 return Standing.NOT_ALLOWED
+            if not self.policy.has_upstream:
+                return Standing.UNKNOWN
             if self.policy.ask_unknown:
                 return Standing.UPSTREAM
         return Standing.UPSTREAM if self.is_on_list(name) else Standing.UNKNOWN
+
+    @property
+    def has_upstream(self) -> bool:
+        """Whether there is an upstream whose names could be asked for."""
+        return self.policy is None or self.policy.has_upstream
 
     def is_on_list(self, name: ProjectName) -> bool:
         """Tell whether the upstream's list has the name, or there is no list yet that could tell."""

@@ -25,6 +25,7 @@ class Policy:
         min_age: files that are younger neither are listed nor delivered.
         min_age_exempt: projects of which files of any age are.
         require_digest: whether files that no announced digest proves neither are listed nor delivered.
+        has_upstream: whether there is an upstream at all; without, no name is its.
     """
 
     allow: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class Policy:
     min_age: timedelta = NO_AGE
     min_age_exempt: tuple[str, ...] = ()
     require_digest: bool = False
+    has_upstream: bool = True
 
     @property
     def is_about_files(self) -> bool:
@@ -53,11 +55,13 @@ class Policy:
 
     def lists(self, name: ProjectName) -> bool:
         """Tell whether an upstream project of this name may be listed."""
-        return self.is_allowed(name) and not self.is_denied(name)
+        return self.has_upstream and self.is_allowed(name) and not self.is_denied(name)
 
     @cached_property
     def names_tag(self) -> str:
         """Names what `lists` says of all names; "" when it lists them all."""
+        if not self.has_upstream:
+            return "none"
         if not self.allow and not self.deny:
             return ""
         text = f"{' '.join(sorted(self.allow))}\n{' '.join(sorted(self.deny))}"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
 
+from indexer.errors import InvalidValue
 from indexer.open import open_store
 from indexer.simple import Renderer
 from indexer.store import ObjectStore
@@ -62,7 +63,13 @@ def renderer_of(settings: Settings) -> Renderer:
 
 
 def make_upstream(settings: Settings, metrics: Metrics | None = None) -> "Upstream":
-    """Return the client of the upstream, timed where that is wanted."""
+    """Return the client of the upstream, timed where that is wanted.
+
+    Raises:
+        InvalidValue: this index has no upstream; nothing that answers a request comes here then.
+    """
+    if not settings.has_upstream:
+        raise InvalidValue("UPSTREAM_INDEX_URL", settings.upstream_index_url, "this index has no upstream to ask")
     from indexer.upstream import Upstream
 
     def time_answer(seconds: float, status: int) -> None:
@@ -85,6 +92,7 @@ def policy_of(settings: Settings) -> "Policy | None":
         settings.upstream_deny,
         settings.upstream_ask_unknown,
         settings.upstream_require_digest,
+        not settings.has_upstream,
     )
     if not any(rules):
         return None
@@ -99,6 +107,7 @@ def policy_of(settings: Settings) -> "Policy | None":
         min_age=timedelta(days=settings.upstream_min_age_days),
         min_age_exempt=settings.upstream_min_age_exempt,
         require_digest=settings.upstream_require_digest,
+        has_upstream=settings.has_upstream,
     )
 
 

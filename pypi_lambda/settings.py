@@ -20,6 +20,7 @@ BAKED = os.path.join(
 
 FORMATS = ("text", "json")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+NO_UPSTREAM = "none"  # in the place of an upstream's URL
 MAX_MAX_STALENESS_SECONDS = 86_400.0
 MAX_RETENTION_DAYS = 36_500
 MAX_MIN_AGE_DAYS = 36_500.0  # a hundred years: nothing will do, and no calculation with it overflows
@@ -33,8 +34,8 @@ class Settings:
         bucket: as `indexer.open.open_store` takes it.
         bucket_region: where the bucket is, or "" when it is where the code runs; a function at the edge runs anywhere.
         repo_base_prefix: the folder in the bucket below which everything lies, or "".
-        upstream_index_url: ends in `/`, or "" for the public index, whose URL is slow to look up; may carry
-            credentials, so it is kept out of `repr`.
+        upstream_index_url: ends in `/`, or "" for the public index, whose URL is slow to look up, or `none`; may
+            carry credentials, so it is kept out of `repr`.
         upstream_private_hosts: `host` or `host:port`, in lower case, that the upstream may name although their
             addresses are private.
         upstream_min_age_days: files of the upstream that are younger are held back; 0 for none.
@@ -72,6 +73,11 @@ class Settings:
     max_staleness_seconds: float = 0.0
     mirror_retention_days: int = 0
     removed_retention_days: int = 30
+
+    @property
+    def has_upstream(self) -> bool:
+        """Whether there is another index to ask for what is not published here."""
+        return self.upstream_index_url != NO_UPSTREAM
 
 
 def load_environ(environ: Mapping[str, str], baked: str | os.PathLike[str] = BAKED) -> Mapping[str, str]:
@@ -157,6 +163,8 @@ def _prefix(name: str, text: str) -> str:
 
 
 def _index_url(name: str, text: str) -> str:
+    if text.lower() == NO_UPSTREAM:
+        return NO_UPSTREAM
     from indexer.url import parse_index_url
 
     parse_index_url(text, source=name)

@@ -118,7 +118,7 @@ def running_site(
     for username, record in _RECORDS.items():
         store.put(user_key(username), record)
     with upstream or FakeUpstream() as running:
-        described = Settings(bucket="file:///nowhere", upstream_index_url=running.url, **settings)
+        described = Settings(**{"bucket": "file:///nowhere", "upstream_index_url": running.url, **settings})
         service = make_service(described, store=store)
         try:
             yield Site(service=service, store=store, settings=described, upstream=running)

@@ -99,7 +99,9 @@ def _search(request: Request, wanted: str) -> Markup:
 
 def _count(view: View, wanted: str, count: int) -> Markup:
     upstream = view.current.upstream
-    mirrored = f", and {upstream.count:,} of the upstream" if upstream is not None and not wanted else ""
+    mirrored = (
+        f", and {upstream.count:,} of the upstream" if upstream is not None and view.has_upstream and not wanted else ""
+    )
     found = f" that match “{wanted}”" if wanted else ""
     return Markup('<p class="dim">{:,} private projects{}{}</p>').format(count, found, mirrored)
 

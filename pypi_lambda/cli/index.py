@@ -73,12 +73,13 @@ def _due(settings: Settings) -> datetime:
 
 def _reindex(place: Place) -> Result:
     done = place.run("reindex", doing="reading the upstream's list of projects")
-    count = "unknown" if done["upstream"] is None else f"{done['upstream']:,}"
     fault = done["upstreamFault"]
+    count = "unknown" if done["upstream"] is None else f"{done['upstream']:,}"
+    names = "no upstream" if done["upstream"] is None and fault is None else f"{count} upstream projects"
     place.tell(
         done,
         *done["incoming"],
-        f"reindexed: {count} upstream projects, {len(done['adopted'])} files adopted",
+        f"reindexed: {names}, {len(done['adopted'])} files adopted",
         *(f"not published: {key}: {reason}" for key, reason in done["refused"].items()),
         *([] if fault is None else [fault]),
     )

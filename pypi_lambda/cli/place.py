@@ -175,7 +175,7 @@ def upstream_option(command: Callable[..., Any]) -> Callable[..., Any]:
     option = click.option(
         "--upstream",
         metavar="URL",
-        help="The simple index to mirror.  [env UPSTREAM_INDEX_URL; default the public index]",
+        help="The simple index to mirror, or `none`.  [env UPSTREAM_INDEX_URL; default the public index]",
     )
     return option(command)
 

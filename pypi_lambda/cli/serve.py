@@ -14,6 +14,7 @@ from pypi_lambda.cli.place import DEFAULT_BUCKET, bucket_option, read_settings_h
 from pypi_lambda.clock import new_id, utc_now
 
 FIRST_USER = "admin"
+NO_UPSTREAM_TOLD = ", without an upstream: it has what is published here and nothing else"
 
 _THIS_PROGRAM = (sys.executable, "-P", "-m", "pypi_lambda.cli")  # -P: import nothing from the working directory
 
@@ -65,9 +66,10 @@ def set_up(url: str) -> None:
     head = load_snapshot(store, renderer_of(settings)).snapshot.head
     users = Users(store, now=utc_now, new_id=new_id, by="serve", head=head)
     if add_first_user(users, store, FIRST_USER, password):
-        click.echo(_welcome(url, settings.bucket, FIRST_USER, password))
+        wanted = "requests" if settings.has_upstream else "PROJECT"
+        click.echo(_welcome(url, settings.bucket, FIRST_USER, password, wanted))
     rebuild(store, renderer_of(settings))
-    click.echo(f"serving {settings.bucket} on {url}", err=True)
+    click.echo(f"serving {settings.bucket} on {url}{'' if settings.has_upstream else NO_UPSTREAM_TOLD}", err=True)
 
 
 def new_password() -> str:
@@ -76,7 +78,7 @@ def new_password() -> str:
     return secrets.token_hex(16)
 
 
-def _welcome(url: str, bucket: str, username: str, password: str) -> str:
+def _welcome(url: str, bucket: str, username: str, password: str, wanted: str) -> str:
     scheme, _, rest = url.partition("://")
     index = f"{scheme}://{username}:{password}@{rest}/simple/"
     where = "" if bucket == DEFAULT_BUCKET else f" --bucket {shlex.quote(bucket)}"
@@ -88,8 +90,8 @@ This index has no users yet, so one was made that may upload. Its password is sh
 
 Install:
 
-    pip install {_trust(url)}--index-url {index} requests
-    uv pip install --index-url {index} requests
+    pip install {_trust(url)}--index-url {index} {wanted}
+    uv pip install --index-url {index} {wanted}
 
 Upload:
 

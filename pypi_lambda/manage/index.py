@@ -28,7 +28,7 @@ class Reindex:
         taken = take_all(store, context.service.make_publisher())
         done = reindex(
             store,
-            make_upstream(context.settings),
+            make_upstream(context.settings) if context.settings.has_upstream else None,
             renderer_of(context.settings),
             now=context.now,
             new_id=context.new_id,
@@ -94,5 +94,7 @@ class Ingest:
 
     def run(self, context: Context) -> Result:
         """Carry it out."""
+        if not context.settings.has_upstream:
+            raise InvalidValue("ingest", self.project, "this index has no upstream (UPSTREAM_INDEX_URL=none)")
         context.service.mirror.take_in(self.project, self.filename)
         return {"ingested": f"{self.project}/{self.filename}"}

@@ -47,7 +47,7 @@ class Stats:
             count.take(area, stat)
             if number % PROGRESS_EVERY == 0:
                 context.on_progress(number, None)
-        upstream = view.current.upstream
+        upstream = view.current.upstream if view.has_upstream else None
         return {
             "projects": sum(1 for _ in view.current.projects.items()),
             "files": count.files[PROJECTS],

@@ -151,6 +151,9 @@ def _rule(view: View, policy: Policy, name: ProjectName, standing: Standing) -> 
         return rule, f"the pattern {denied!r} of UPSTREAM_DENY covers it"
     if standing is Standing.NOT_ALLOWED:
         return {"setting": "UPSTREAM_ALLOW", "pattern": None}, "no pattern of UPSTREAM_ALLOW covers it"
+    if standing is Standing.UNKNOWN and not view.has_upstream:
+        rule = {"setting": "UPSTREAM_INDEX_URL", "pattern": None}
+        return rule, "nothing is published here under this name, and this index has no upstream"
     if standing is Standing.UNKNOWN:
         rule = {"setting": "UPSTREAM_ASK_UNKNOWN", "pattern": None}
         return rule, "the upstream's list does not have it, so it is not asked until the next reindex"
