@@ -1,7 +1,8 @@
 """What we add to an upstream's page because the upstream leaves it out: `size`, `upload-time`, `core-metadata`. Pure.
 
 A file's entry says under `_filled` which of its values are ours: so the next page of the upstream takes them over, and
-a value that the upstream itself gives one day replaces ours; but not the size of the file that has its digest.
+a value that the upstream itself gives one day replaces ours. What the file itself turned out to have outranks its word:
+the size of what has its digest, and that it has no metadata, or the digest of what it has.
 
 PEP 658, 691 ("Keys (at any level) with a leading underscore are reserved as private"), 700, 714.
 """
@@ -28,14 +29,14 @@ def filled(
     *,
     size: int | None,
     upload_time: str | None,
-    lacks_metadata: bool,
+    metadata: bool | Hashes | None,
 ) -> ProjectPage:
     """Return the page with what the upstream does not say about one of its files.
 
     Args:
-        lacks_metadata: whether it turned out to be a wheel without metadata.
+        metadata: what its metadata turned out to be: the digests, or False for none.
     """
-    found = {"size": size, "upload-time": upload_time, "core-metadata": False if lacks_metadata else None}
+    found = {"size": size, "upload-time": upload_time, "core-metadata": metadata}
     found = {key: value for key, value in found.items() if value is not None}
     return _with_files(page, [_filled(file, found) if file["filename"] == filename else file for file in page["files"]])
 
@@ -69,9 +70,14 @@ def _agree(one: Hashes, other: Hashes) -> bool:
 
 def _filled(entry: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     ours = _ours(entry)
+    # What the file itself turned out to have outranks what the upstream says of it.
+    proved = "core-metadata" if values.get("core-metadata", True) is not True else None
     news = {
-        key: value for key, value in values.items() if key not in entry or key in ours or _is_wrong(entry, key, value)
+        key: value
+        for key, value in values.items()
+        if key not in entry or key in ours or key == proved or _is_wrong(entry, key, value)
     }
+    news = {key: value for key, value in news.items() if entry.get(key) != value}
     return _with_ours(entry, {**ours, **news}) if news else entry
 
 

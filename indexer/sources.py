@@ -55,9 +55,14 @@ class Source:
         return f"{path}{METADATA}{mark}{query}"
 
     @property
+    def metadata_hashes(self) -> Hashes:
+        """The announced digests of `{url}.metadata`; none where none was announced."""
+        return {} if isinstance(self.metadata, bool) else self.metadata
+
+    @property
     def metadata_sha256(self) -> str | None:
         """The digest of `{url}.metadata`, where it was announced."""
-        return None if isinstance(self.metadata, bool) else self.metadata.get("sha256")
+        return self.metadata_hashes.get("sha256")
 
 
 def encode_sources(sources: Mapping[Filename, Source]) -> bytes:

@@ -66,7 +66,7 @@ class Download:
 
     Attributes:
         size: in bytes, where the upstream says so.
-        chunks: its content as stored there: never decompressed.
+        chunks: its content as stored there, not decompressed unless that was asked for.
         last_modified: the header.
     """
 
@@ -188,12 +188,13 @@ class Upstream:
             )
 
     @contextmanager
-    def open_file(self, url: str, *, limit: int) -> Iterator[Download | None]:
+    def open_file(self, url: str, *, limit: int, decompress: bool = False) -> Iterator[Download | None]:
         """Give a file, or None when there is none at this URL; its chunks are read inside the `with`.
 
         Args:
             url: absolute, http or https.
             limit: bytes it may have; more are a fault.
+            decompress: undo a Content-Encoding, which was not asked for.
 
         Raises:
             UpstreamUnavailable: it cannot be had; also while its chunks are read.
@@ -207,7 +208,7 @@ class Upstream:
             yield Download(
                 size=answer.content_length,
                 content_type=answer.find("content-type"),
-                chunks=answer.chunks(limit=limit, decompress=False),
+                chunks=answer.chunks(limit=limit, decompress=decompress),
                 last_modified=answer.find("last-modified"),
             )
 

@@ -19,6 +19,7 @@ from pypi_lambda.delivery import IMMUTABLE, Delivery, exceeds_limit
 from pypi_lambda.http import NO_SNIFFING, PLAIN_TEXT, Forbidden, NotFound, Request, Response
 from pypi_lambda.index import CLOSED_STANDINGS, Index, Page, ReadAhead, Standing, View
 from pypi_lambda.mirror import Mirror
+from pypi_lambda.mirrored_metadata import NoMetadata
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -111,7 +112,10 @@ class Files:
             self._check_offered(standing, look, None if look.is_private else found)
         if look.is_metadata:
             ahead = ReadAhead(key=look.key, stored=found)
-            metadata = self._mirror.get_metadata(look.name, look.filename, ahead, seconds=request.seconds)
+            try:
+                metadata = self._mirror.get_metadata(look.name, look.filename, ahead, seconds=request.seconds)
+            except NoMetadata as fault:
+                return _no_metadata(fault)
             return self._send_metadata(request, cache_key(look.name, look.filename), metadata)
         return self._mirrored(request, look, None if look.is_private else found)
 
@@ -172,6 +176,20 @@ class Files:
             return self._delivery.send(request, key)
         headers = (PLAIN_TEXT, IMMUTABLE, NO_SNIFFING)
         return Response(status=200, headers=(*headers, ("Content-Length", str(len(body)))), body=body)
+
+
+def _no_metadata(fault: NoMetadata) -> Response:
+    """Return what makes a client that was told of metadata pass over the wheel, as uv does when it has read it itself.
+
+    A page that the client has read already says that there is some, and pip 26.3 and uv 0.13.9 end at any status but
+    2xx. From metadata of no project both go on to an older version; an empty answer ends pip with a traceback.
+    """
+    from indexer.metadata_identity import version_in
+
+    headers = f"Metadata-Version: 2.1\nName: -\nVersion: {version_in(fault.wheel)}\nSummary: {fault}\n"
+    body = headers.encode("ascii", "replace")
+    kept = ("Cache-Control", "no-store")
+    return Response(status=200, headers=(PLAIN_TEXT, kept, NO_SNIFFING, ("Content-Length", str(len(body)))), body=body)
 
 
 def _bound(call: Callable[[str], Any], key: str) -> Callable[[], Any]:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from indexer.digests import Counted, verified
-from indexer.errors import InvalidValue, StoreUnavailable, UpstreamUnavailable
 from indexer.events import timestamp
 from indexer.keys import METADATA, cache_key
 from indexer.names import Filename, ProjectName
@@ -17,6 +16,7 @@ from pypi_lambda.failures import left_out
 from pypi_lambda.http import NotFound
 from pypi_lambda.index import ReadAhead
 from pypi_lambda.ingestion import Ingestions, StillArriving
+from pypi_lambda.mirrored_metadata import WHEEL, MirroredMetadata
 from pypi_lambda.mirrored_pages import MirroredPages
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from indexer.store import Stat
 
 MAX_FILE_BYTES = 21_474_836_480  # 20 GiB: the largest public wheels have 5
-MAX_METADATA_BYTES = 4_194_304  # 4 MiB: METADATA with its description is rarely over 1
-
-WHEEL = ".whl"
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +52,7 @@ class Mirror:
         self.note_use = note_use
         self._store = store
         self._ingestions = ingestions
+        self._metadata = MirroredMetadata(store, pages)
 
     def ingest(
         self, name: ProjectName, filename: Filename, *, seconds: float | None = None, may_send_away: bool = False
@@ -108,7 +106,7 @@ class Mirror:
         if wheel == filename:
             self._take_file(name, filename, source)
         else:
-            self._take_metadata(name, wheel, source, lambda: self._take_file(name, wheel, source))
+            self._metadata.take(name, wheel, source, lambda: self._take_file(name, wheel, source))
 
     def _take_file(self, name: ProjectName, filename: Filename, source: "Source") -> None:
 
@@ -137,20 +135,22 @@ class Mirror:
             seconds: how long the request may take, where a front door limits that.
 
         Raises:
-            NotFound: the upstream has no such file, or there is no metadata of it.
+            NotFound: the upstream has no such file, or says of no metadata.
+            NoMetadata: it is a wheel without any.
             DigestMismatch, UpstreamUnavailable: as for `ingest`.
         """
         key = cache_key(name, filename)
+        file = Filename(filename.removesuffix(METADATA))
         stored = ahead.stored if ahead is not None and ahead.key == key else self._store.find(key)
-        if stored is not None:
-            return stored.body
-        wheel = Filename(filename.removesuffix(METADATA))
-        source = self._get_source(name, wheel)
-        if source.metadata is False and not wheel.endswith(WHEEL):
+        body = self._metadata.checked(name, file, stored)
+        if body is not None:
+            return body
+        source = self._get_source(name, file)
+        if source.metadata is False and not file.endswith(WHEEL):
             raise NotFound(f"the upstream has no metadata for {filename!r}")
 
         def take() -> bytes:
-            return self._take_metadata(name, wheel, source, lambda: self.ingest(name, wheel, seconds=seconds))
+            return self._metadata.take(name, file, source, lambda: self.ingest(name, file, seconds=seconds))
 
         return self._ingestions.run(key, take, seconds=seconds)
 
@@ -160,87 +160,16 @@ class Mirror:
         Raises:
             NotFound, DigestMismatch, UpstreamUnavailable: as for `ingest`.
         """
-        key = cache_key(name, Filename(filename + METADATA))
-        stored = self._store.find(key)
-        if stored is not None:
-            return stored.body
+        body = self._metadata.find(name, filename)
+        if body is not None:
+            return body
         source = self._get_source(name, filename)
         if source.metadata is False:
             return None
-        body = self._fetch_metadata(filename, source)
+        body = self._metadata.find_beside(name, filename, source)
         if body is None:
             raise NotFound(f"the upstream announces the metadata of {filename!r} but does not give it")
-        self._store.put(key, body, immutable=True)
         return body
-
-    def _take_metadata(
-        self, name: ProjectName, wheel: Filename, source: "Source", take_wheel: Callable[[], object]
-    ) -> bytes:
-        """Have a file's metadata in the store, and return it.
-
-        Args:
-            take_wheel: called where the whole file is needed for that.
-        """
-
-        key = cache_key(name, Filename(wheel + METADATA))
-        stored = self._store.find(key)
-        if stored is not None:
-            return stored.body
-        body = None if source.metadata is False else self._fetch_metadata(wheel, source)
-        if body is not None:
-            self._store.put(key, body, immutable=True)
-            return body
-        if not wheel.endswith(WHEEL):
-            raise NotFound(f"the upstream announces the metadata of {wheel!r} but does not have it")
-        body = self._read_wheel(name, wheel, source, take_wheel)
-        announced = {} if isinstance(source.metadata, bool) else source.metadata
-        body = b"".join(verified(f"the metadata in {wheel}", iter((body,)), hashes=announced, size=None))
-        self._store.put(key, body, immutable=True)
-        return body
-
-    def _fetch_metadata(self, wheel: Filename, source: "Source") -> bytes | None:
-        """Return the upstream's `.metadata`, or None where it cannot be had, but is in the file itself, too."""
-
-        announced = {} if isinstance(source.metadata, bool) else source.metadata
-        try:
-            with self.pages.upstream().open_file(source.metadata_url, limit=MAX_METADATA_BYTES) as download:
-                if download is not None:
-                    return b"".join(verified(wheel + METADATA, download.chunks, hashes=announced, size=None))
-        except UpstreamUnavailable as fault:
-            if not wheel.endswith(WHEEL):
-                raise
-            logger.warning("%s; taking the metadata out of %s", fault, wheel)
-            return None
-        logger.warning("the upstream announces the metadata of %s but does not have it", wheel)
-        return None
-
-    def _read_wheel(
-        self, name: ProjectName, wheel: Filename, source: "Source", take_wheel: Callable[[], object]
-    ) -> bytes:
-        """Return the METADATA in a wheel: from the store, from parts of the upstream's file, or else from all of it."""
-        from indexer.distribution import read_wheel_metadata
-        from indexer.reader import open_object
-        from indexer.remote_file import NoParts, open_remote
-
-        key = cache_key(name, wheel)
-        stat = self._store.stat(key)
-        if stat is None:
-            try:
-                with open_remote(self.pages.upstream(), source.url, size=source.size) as remote:
-                    return read_wheel_metadata(remote, wheel, from_its_end=True)
-            except (NoParts, InvalidValue) as reason:
-                # Also where it seems to be no wheel: only of the whole file is that certain, by its digest.
-                logger.info("taking in %s for its metadata: %s", wheel, reason)
-            take_wheel()
-            stat = self._store.stat(key)
-        if stat is None:
-            raise StoreUnavailable(key, "it is gone right after it was written")
-        try:
-            with open_object(self._store, key, stat.size) as file:
-                return read_wheel_metadata(file, wheel)
-        except InvalidValue as fault:
-            self.pages.fill(name, wheel, lacks_metadata=True)
-            raise NotFound(f"{wheel!r} has no metadata: {fault}") from None
 
     def _get_source(self, name: ProjectName, filename: Filename) -> "Source":
         sources = self.pages.find_sources(name)

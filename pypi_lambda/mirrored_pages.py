@@ -25,6 +25,7 @@ from pypi_lambda.kept_pages import KeptPage, KeptPages, Revision
 from pypi_lambda.shared import Cache, SharedWork, TakesLonger
 
 if TYPE_CHECKING:
+    from indexer.digests import Hashes
     from indexer.sources import Source
     from indexer.upstream import Upstream
     from pypi_lambda.failures import Failure
@@ -139,14 +140,14 @@ class MirroredPages:
         *,
         size: int | None = None,
         upload_time: str | None = None,
-        lacks_metadata: bool = False,
+        metadata: "bool | Hashes | None" = None,
     ) -> None:
         """Say on a project's page what was learnt about a file, where the upstream does not say it.
 
         Args:
             size: bytes.
             upload_time: as `YYYY-MM-DDThh:mm:ss.ffffffZ`.
-            lacks_metadata: whether it turned out to be a wheel without metadata.
+            metadata: what its metadata turned out to be: the digests, or False for none.
         """
         from pypi_lambda.revisions import revise_file
 
@@ -154,9 +155,7 @@ class MirroredPages:
             # The sources have nothing else of what is filled in.
             is_known = size is None and upload_time is None
             sources = None if before is None or is_known else self._kept.find_sources(name, before.check)
-            return revise_file(
-                before, sources, filename, size=size, upload_time=upload_time, lacks_metadata=lacks_metadata
-            )
+            return revise_file(before, sources, filename, size=size, upload_time=upload_time, metadata=metadata)
 
         try:
             kept = self._kept.update(name, revise)

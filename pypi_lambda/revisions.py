@@ -9,6 +9,7 @@ RFC 9111 (freshness, validation).
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from indexer.digests import Hashes
 from indexer.fills import filled, filled_facts, with_fills_of
 from indexer.json_bytes import decode_json, encode_json
 from indexer.names import Filename
@@ -107,18 +108,18 @@ def revise_file(
     *,
     size: int | None,
     upload_time: str | None,
-    lacks_metadata: bool,
+    metadata: bool | Hashes | None,
 ) -> Revision | None:
     """Return what it makes of the page before that this was learnt about one of its files.
 
     Args:
         sources: of that page, where they are at hand.
-        size, upload_time, lacks_metadata: as for `indexer.fills.filled`.
+        size, upload_time, metadata: as for `indexer.fills.filled`.
     """
     if before is None:
         return None
     content = _content(before.page)
-    page = filled(content, filename, size=size, upload_time=upload_time, lacks_metadata=lacks_metadata)
+    page = filled(content, filename, size=size, upload_time=upload_time, metadata=metadata)
     if page == content:
         return None
     body = compress(encode_json(page))

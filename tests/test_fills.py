@@ -23,7 +23,7 @@ def make_page(*files: dict[str, Any]) -> Any:
 
 
 def fill(page: Any, **values: Any) -> Any:
-    found = {"size": None, "upload_time": None, "lacks_metadata": False} | values
+    found = {"size": None, "upload_time": None, "metadata": None} | values
     return filled(page, WHEEL, **found)
 
 
@@ -38,7 +38,7 @@ def test_what_is_missing_is_filled_in() -> None:
 def test_what_the_upstream_says_stays() -> None:
     """The upstream's word is not replaced by ours."""
     page = make_page(make_entry(size=7, upload_time=TIME, core_metadata=True))
-    assert fill(page, size=7, upload_time=LATER, lacks_metadata=True) == page
+    assert fill(page, size=7, upload_time=LATER) == page
 
 
 def test_a_wrong_size() -> None:
@@ -50,17 +50,34 @@ def test_a_wrong_size() -> None:
     assert fill(unproved, size=7) == unproved
 
 
+@pytest.mark.parametrize("metadata", [False, {"sha256": "cd" * 32}])
+@pytest.mark.parametrize("said", [True, {"sha256": "ab" * 32}, {"sha512": "ab" * 64}, False])
+def test_what_the_file_has_outranks_the_upstream(said: Any, metadata: Any) -> None:
+    """What was found in the wheel stands in the place of what the upstream says, on its next page, too."""
+    page = make_page(make_entry(core_metadata=said))
+    told = fill(page, metadata=metadata)
+    assert told["files"][0]["core-metadata"] == metadata
+    assert with_fills_of(page, told) == told
+
+
+def test_of_another_file_nothing_was_found() -> None:
+    """A wheel with another digest may have other metadata: the upstream's word counts again."""
+    told = fill(make_page(make_entry(core_metadata=True)), metadata=False)
+    changed = make_page(make_entry(core_metadata=True, hashes={"sha256": "cd" * 32}))
+    assert with_fills_of(changed, told) == changed
+
+
 def test_ours_can_be_bettered() -> None:
     """What we said once is replaced by what we learnt since."""
     page = fill(make_page(make_entry()), size=7, upload_time=TIME)
     assert fill(page, size=8) == fill(make_page(make_entry()), size=8, upload_time=TIME)
 
 
-@pytest.mark.parametrize("lacks_metadata", [False, True])
-def test_metadata_that_we_announced(lacks_metadata: bool) -> None:
+@pytest.mark.parametrize("metadata", [None, False])
+def test_metadata_that_we_announced(metadata: bool | None) -> None:
     """Where we announced metadata by ourselves, that is taken back once a wheel turns out to have none."""
-    page = fill(make_page(advertised(make_entry())), size=7, lacks_metadata=lacks_metadata)
-    assert page == make_page(make_entry(size=7, core_metadata=not lacks_metadata, _filled=["size", "core-metadata"]))
+    page = fill(make_page(advertised(make_entry())), size=7, metadata=metadata)
+    assert page == make_page(make_entry(size=7, core_metadata=metadata is None, _filled=["size", "core-metadata"]))
 
 
 class TestNextPage:
@@ -68,7 +85,7 @@ class TestNextPage:
 
     def before(self, **hashes: str) -> Any:
         entry = advertised(make_entry(**({"hashes": hashes} if hashes else {})))
-        return fill(make_page(entry), size=7, upload_time=TIME, lacks_metadata=True)
+        return fill(make_page(entry), size=7, upload_time=TIME, metadata=False)
 
     def test_an_unchanged_page(self) -> None:
         """The same page of the upstream is the same page of ours, key by key in the same order."""
@@ -78,7 +95,8 @@ class TestNextPage:
     def test_the_upstream_says_it_now(self) -> None:
         """What the upstream says meanwhile is what counts; the rest stays filled in."""
         theirs = {"upload_time": LATER, "core_metadata": {"sha256": "cd"}}
-        page = with_fills_of(make_page(make_entry(**theirs)), self.before())
+        before = fill(make_page(advertised(make_entry())), size=7, upload_time=TIME)
+        page = with_fills_of(make_page(make_entry(**theirs)), before)
         assert page == make_page(make_entry(**theirs, size=7, _filled=["size"]))
 
     @pytest.mark.parametrize(

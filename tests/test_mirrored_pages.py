@@ -583,7 +583,7 @@ class TestFills:
     def test_metadata(self, mirror: Mirror, store: FolderStore) -> None:
         """Every wheel is said to have metadata, until it is known to have none."""
         assert self.file(mirror, store, self.WHEEL) == {"core-metadata": True}
-        mirror.pages.fill(SIX, self.WHEEL, lacks_metadata=True)
+        mirror.pages.fill(SIX, self.WHEEL, metadata=False)
         assert self.file(mirror, store, self.WHEEL) == {"core-metadata": False}
         sources = mirror.pages.find_sources(SIX)
         assert sources is not None
@@ -596,7 +596,7 @@ class TestFills:
             read_page(mirror, store)
             count = len(watched.calls)
             size = len(OLD.content)
-            mirror.pages.fill(SIX, Filename(OLD.filename), size=size, upload_time=self.TIME, lacks_metadata=True)
+            mirror.pages.fill(SIX, Filename(OLD.filename), size=size, upload_time=self.TIME)
             mirror.pages.fill(SIX, Filename("six-0.1.tar.gz"), size=1)
             mirror.pages.fill(ProjectName("seven"), Filename("seven-0.1.tar.gz"), size=1)
         assert {call.method for call in watched.calls[count:]} <= READING

@@ -1,6 +1,8 @@
 """Metadata for every wheel: taken out of it where the upstream has none, and out of parts of it where it can be."""
 
+import gzip
 import random
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,20 +15,24 @@ import pytest
 from indexer.errors import DigestMismatch, UpstreamUnavailable
 from indexer.folder import FolderStore
 from indexer.keys import cache_key
-from indexer.names import Filename
+from indexer.names import Filename, ProjectName
 from pypi_lambda.http import NotFound
+from pypi_lambda.index import ReadAhead
 from pypi_lambda.mirror import Mirror
+from pypi_lambda.mirrored_metadata import NoMetadata
 from tests.apps import HTML, JSON, Site, running_site
-from tests.archives import wheel_members, zip_bytes
-from tests.distributions import make_sdist, make_wheel
-from tests.fake_upstream import FakeUpstream
+from tests.distributions import make_metadata, make_sdist, make_wheel
+from tests.fake_upstream import LOGIN_PAGE, FakeUpstream
 from tests.mirrors import PATIENCE_SECONDS, SIX, mirroring, read_page
+from tests.odd_wheels import INSTALLABLE, UNREADABLE, members, zipped
+from tests.odd_wheels import METADATA as ODD_METADATA
 from tests.test_mirror import cached
 
 BIG = make_wheel("six", "1.17.0", files={"six_data.bin": random.Random(1).randbytes(3_000_000)}, requires=("ten>=1",))
 FILE = Filename(BIG.filename)
 METADATA = Filename(f"{FILE}.metadata")
 KEY = cache_key(SIX, METADATA)
+DEMO = ProjectName("demo")
 
 
 @pytest.fixture
@@ -199,12 +205,12 @@ class TestAnnouncedButMissing:
             mirror.get_metadata(SIX, Filename(f"{other.filename}.metadata"), None)
 
     def test_another(self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream) -> None:
-        """What is inside the wheel must have the announced digest: clients would refuse anything else."""
+        """METADATA of the whole, checked wheel outranks the digest that was announced for it; the page says so then."""
         path = add(upstream, metadata=b"another")
         upstream.override(f"{path}.metadata", status=404)
-        with pytest.raises(DigestMismatch):
-            mirror.get_metadata(SIX, METADATA, None)
-        assert cached(store) == {}
+        assert mirror.get_metadata(SIX, METADATA, None) == BIG.metadata
+        assert cached(store) == {KEY: BIG.metadata, cache_key(SIX, FILE): BIG.content}
+        assert announced(mirror, store) == {"sha256": BIG.metadata_sha256}
 
     def test_of_an_sdist(self, mirror: Mirror, upstream: FakeUpstream) -> None:
         """Of an sdist there is nothing to take it from."""
@@ -215,30 +221,180 @@ class TestAnnouncedButMissing:
             mirror.get_metadata(SIX, Filename(f"{sdist.filename}.metadata"), None)
 
 
-NO_WHEELS = {
-    "no METADATA": zip_bytes({"six.py": b"", "six-1.17.0.dist-info/WHEEL": b"", "six-1.17.0.dist-info/RECORD": b""}),
-    "no dist-info": zip_bytes({"six.py": b""}),
-    "of another project": zip_bytes(wheel_members()),
-    "no zip": b"no zip" * 100,
-    "a bomb": zip_bytes(wheel_members(folder="six-1.17.0.dist-info", others={"bomb": bytes(200_000_000)})),
-    "empty": b"",
+# What an upstream sends in the place of a wheel's METADATA: with 200, and without a digest to tell by.
+NO_METADATA: dict[str, dict[str, Any]] = {
+    "login page": {"headers": {"Content-Type": "text/html"}, "body": LOGIN_PAGE},
+    "error in JSON": {"body": b'{"Name": "six", "Version": "1.17.0"}'},
+    "nothing": {"body": b""},
+    "no content": {"status": 204},
+    "gzip": {"body": gzip.compress(BIG.metadata)},
+    "zlib": {"body": zlib.compress(BIG.metadata)},
+    "another project": {"body": make_metadata("seven", "1.17.0")},
+    "another version": {"body": make_metadata("six", "1.16.0")},
+    "no version": {"body": b"Metadata-Version: 2.1\nName: six\n"},
+    "a version that is none": {"body": b"Metadata-Version: 2.1\nName: six\nVersion: latest\n"},
+    "the wheel": {"body": BIG.content},
+    "in UTF-16": {"body": BIG.metadata.decode().encode("utf-16")},
+    "only in its text": {"body": b"Metadata-Version: 2.1\n\nName: six\nVersion: 1.17.0\n"},
+    "damaged gzip": {"body": b"\x1f\x8b\x08\x00", "headers": {"Content-Encoding": "gzip"}},
 }
 
 
-class TestWheelsWithout:
-    @pytest.mark.parametrize("content", NO_WHEELS.values(), ids=NO_WHEELS)
-    def test_no_metadata(self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream, content: bytes) -> None:
-        """A wheel without metadata is found out by its whole content, and is not said to have any from then on."""
-        add_content(upstream, content)
-        page = read_page(mirror, store)
-        assert page is not None
-        assert page["files"][0]["core-metadata"] is True
-        with pytest.raises(NotFound, match="has no metadata"):
+@pytest.mark.parametrize("html_only", [False, True], ids=["JSON", "HTML"])
+class TestSomethingElse:
+    """The upstream announces metadata, and its `.metadata` is none, or not of this wheel."""
+
+    @pytest.mark.parametrize("answer", NO_METADATA.values(), ids=NO_METADATA)
+    @pytest.mark.parametrize("has_digest", [False, True])
+    def test_taken_out(
+        self,
+        mirror: Mirror,
+        store: FolderStore,
+        upstream: FakeUpstream,
+        html_only: bool,
+        answer: dict[str, Any],
+        has_digest: bool,
+    ) -> None:
+        """It is taken out of the wheel, kept to the byte, and served when the upstream is gone."""
+        upstream.html_only = html_only
+        said = {"sha256": BIG.metadata_sha256} if has_digest else True
+        path = add(upstream, core_metadata=said, dist_info_metadata=said)
+        upstream.override(f"{path}.metadata", **answer)
+        assert mirror.get_metadata(SIX, METADATA, None) == BIG.metadata
+        assert cached(store)[KEY] == BIG.metadata
+        assert announced(mirror, store) == {"sha256": BIG.metadata_sha256}
+        upstream.stop()
+        assert mirror.get_metadata(SIX, METADATA, None) == BIG.metadata
+
+    def test_announced_with_its_own_digest(
+        self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream, html_only: bool
+    ) -> None:
+        """Another project's METADATA is none of ours, though it has the announced digest."""
+        upstream.html_only = html_only
+        add(upstream, metadata=make_metadata("seven", "1.17.0"))
+        assert mirror.get_metadata(SIX, METADATA, None) == BIG.metadata
+        assert announced(mirror, store) == {"sha256": BIG.metadata_sha256}
+
+    def test_encoded(self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream, html_only: bool) -> None:
+        """A Content-Encoding that nobody asked for is undone: nothing of the wheel is fetched."""
+        upstream.html_only = html_only
+        path = add(upstream, metadata=BIG.metadata)
+        encoded = gzip.compress(BIG.metadata)
+        upstream.override(f"{path}.metadata", body=encoded, headers={"Content-Encoding": "gzip"})
+        assert mirror.get_metadata(SIX, METADATA, None) == BIG.metadata
+        assert [seen.path for seen in upstream.seen[1:]] == [f"{path}.metadata"]
+
+    @pytest.mark.parametrize("spelling", ["six", "Six", "SIX"])
+    @pytest.mark.parametrize("version", ["1.17.0", "1.17", "1.17.0.0", "v1.17"])
+    def test_spelled_otherwise(
+        self, mirror: Mirror, upstream: FakeUpstream, html_only: bool, spelling: str, version: str
+    ) -> None:
+        """METADATA that spells name or version in another way is that of the wheel."""
+        upstream.html_only = html_only
+        body = make_metadata(spelling, version)
+        path = add(upstream, metadata=body)
+        assert mirror.get_metadata(SIX, METADATA, None) == body
+        assert [seen.path for seen in upstream.seen[1:]] == [f"{path}.metadata"]
+
+
+class TestKeptWrongly:
+    """An earlier release kept whatever came for good."""
+
+    @pytest.mark.parametrize("kept", [LOGIN_PAGE, b"", make_metadata("seven", "1.17.0"), b"\x1f\x8b\x08"], ids=repr)
+    @pytest.mark.parametrize("ahead", [False, True])
+    def test_healed(self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream, kept: bytes, ahead: bool) -> None:
+        """What is stored and is no metadata of the wheel is replaced when it is asked for."""
+        add(upstream)
+        store.put(KEY, kept, immutable=True)
+        read = ReadAhead(key=KEY, stored=store.find(KEY)) if ahead else None
+        assert mirror.get_metadata(SIX, METADATA, read) == BIG.metadata
+        assert cached(store) == {KEY: BIG.metadata}
+
+    def test_nothing_better(self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream) -> None:
+        """It goes also where there is nothing to put in its place."""
+        add_content(upstream, b"no wheel")
+        store.put(KEY, LOGIN_PAGE, immutable=True)
+        with pytest.raises(NoMetadata):
             mirror.get_metadata(SIX, METADATA, None)
-        assert cached(store) == {cache_key(SIX, FILE): content}
-        page = read_page(mirror, store)
-        assert page is not None
-        assert page["files"][0]["core-metadata"] is False
+        assert list(cached(store)) == [cache_key(SIX, FILE)]
+
+
+class TestOddWheels:
+    """Wheels that installers take, or do not, whatever a strict reader says of them."""
+
+    FILE = Filename("demo-2.0-py3-none-any.whl")
+    METADATA = Filename(f"{FILE}.metadata")
+
+    @pytest.mark.parametrize("html_only", [False, True], ids=["JSON", "HTML"])
+    @pytest.mark.parametrize("has_ranges", [True, False])
+    @pytest.mark.parametrize("content", INSTALLABLE.values(), ids=INSTALLABLE)
+    def test_installable(
+        self,
+        mirror: Mirror,
+        store: FolderStore,
+        upstream: FakeUpstream,
+        content: bytes,
+        has_ranges: bool,
+        html_only: bool,
+    ) -> None:
+        """What pip installs has its METADATA the first time, from parts of it or from the whole."""
+        upstream.html_only = html_only
+        path = unquote(upstream.add_file("demo", self.FILE, content))
+        if not has_ranges:
+            upstream.odd_ranges[path] = {"status": 501}
+        assert mirror.get_metadata(DEMO, self.METADATA, None) == ODD_METADATA
+        kept = {} if has_ranges else {cache_key(DEMO, self.FILE): content}
+        assert cached(store) == {cache_key(DEMO, self.METADATA): ODD_METADATA, **kept}
+
+    @pytest.mark.parametrize("said", [None, True], ids=["not announced", "announced"])
+    @pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
+    def test_unreadable(
+        self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream, content: bytes, said: bool | None
+    ) -> None:
+        """A wheel without metadata is found out by its whole content, and is not said to have any from then on."""
+        more: dict[str, Any] = {} if said is None else {"core_metadata": said, "dist_info_metadata": said}
+        upstream.add_file("demo", self.FILE, content, **more)
+        assert announced(mirror, store, DEMO) is True
+        with pytest.raises(NoMetadata, match="has no metadata"):
+            mirror.get_metadata(DEMO, self.METADATA, None)
+        assert cached(store) == {cache_key(DEMO, self.FILE): content}
+        assert announced(mirror, store, DEMO) is False
+
+    def test_another_version(self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream) -> None:
+        """METADATA of another version, in the wheel itself, is handed on and not kept: clients judge it."""
+        older = make_metadata("demo", "1.9")
+        content = zipped(members(metadata=older))
+        upstream.add_file("demo", self.FILE, content)
+        for _ in range(2):
+            assert mirror.get_metadata(DEMO, self.METADATA, None) == older
+        assert cached(store) == {cache_key(DEMO, self.FILE): content}
+
+    @pytest.mark.parametrize(
+        "filename",
+        [
+            "de__mo-1.0-py3-none-any.whl",
+            "demo-latest-py3-none-any.whl",
+            "demo-1.0-py3-none-any-x86_64_v3.whl",
+            "demo-1.0-x-py3-none-any.whl",
+            "demo-1.0.whl",
+            "other-1.0-py3-none-any.whl",
+        ],
+    )
+    def test_no_wheel_s_name(self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream, filename: str) -> None:
+        """What is no wheel of the project by its name has no metadata, and nothing of it is fetched to find out."""
+        upstream.add_file("demo", filename, zipped(members()))
+        with pytest.raises(NotFound, match="no installer takes for a wheel of 'demo'"):
+            mirror.get_metadata(DEMO, Filename(f"{filename}.metadata"), None)
+        assert upstream.requests == [("GET", "/simple/demo/")]
+        assert announced(mirror, store, DEMO) is False
+        assert cached(store) == {}
+
+
+def announced(mirror: Mirror, store: FolderStore, name: ProjectName = SIX) -> Any:
+    """Return what the page says of the metadata of its first file."""
+    page = read_page(mirror, store, name)
+    assert page is not None
+    return page["files"][0]["core-metadata"]
 
 
 class TestOverHttp:
@@ -249,16 +405,24 @@ class TestOverHttp:
             yield site
 
     def test_advertised(self, site: Site) -> None:
-        """Both formats say from the first page on that there is metadata; taking it out changes no page."""
+        """Both formats say from the first page on that there is metadata, and its digest once it is known."""
         pages = [site.get("/simple/six/", accept=accept).text for accept in (HTML, JSON)]
         assert 'data-core-metadata="true"' in pages[0]
         assert '"core-metadata":true' in pages[1]
         answer = site.get(f"/simple/six/{METADATA}")
         assert (answer.status, answer.body) == (200, BIG.metadata)
-        assert [site.get("/simple/six/", accept=accept).text for accept in (HTML, JSON)] == pages
+        html, json = [site.get("/simple/six/", accept=accept).text for accept in (HTML, JSON)]
+        assert f'data-core-metadata="sha256={BIG.metadata_sha256}"' in html
+        assert f'"core-metadata":{{"sha256":"{BIG.metadata_sha256}"}}' in json
 
-    def test_none(self, site: Site) -> None:
-        """Who asks for metadata that is not there is told so in a sentence."""
-        add_content(site.upstream, NO_WHEELS["no METADATA"])
-        answer = site.get(f"/simple/six/{METADATA}")
-        assert (answer.status, answer.text.partition(":")[0]) == (404, f"'{FILE}' has no metadata")
+    @pytest.mark.parametrize("content", [b"", b"no wheel", UNREADABLE["no METADATA"]], ids=len)
+    def test_none(self, site: Site, content: bytes) -> None:
+        """Who was told of metadata that is not there gets what makes it pass over the wheel, and nobody may keep it."""
+        add_content(site.upstream, content)
+        for _ in range(2):
+            answer = site.get(f"/simple/six/{METADATA}")
+            assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-store")
+            assert answer.text.startswith("Metadata-Version: 2.1\nName: -\nVersion: 1.17.0\nSummary: ")
+            assert f"'{FILE}' has no metadata" in answer.text
+            assert answer.text.count("\n") == 4
+        assert '"core-metadata":false' in site.get("/simple/six/", accept=JSON).text
