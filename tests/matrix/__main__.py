@@ -1,0 +1,74 @@
+"""`python -m tests.matrix`: try every client of the table, print a row for each, end with 1 if one is red."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from tests.matrix.report import DOCUMENT, describe, render
+from tests.matrix.rows import Row, try_client
+from tests.matrix.site import running_site
+from tests.matrix.table import Client, read_table
+
+_ROOT = Path(__file__).parent.parent.parent
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the matrix."""
+    options = _parse(arguments)
+    clients = [client for client in read_table() if _is_wanted(client, options)]
+    rows = _try_all(clients, options)
+    whole = not (options.only or options.short)
+    if whole:
+        DOCUMENT.write_text(render([rows[client.key] for client in clients]), "utf-8")
+    red = [row for row in rows.values() if row.red]
+    for row in red:
+        print(f"\nRED {row.client.title}", *row.red, sep="\n")
+    print(f"\n{len(rows) - len(red)} of {len(rows)} rows are green")
+    return 1 if red else 0
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="clients whose `NAME VERSION` has this")
+    parser.add_argument("--kind", action="append", default=[], help="installer, uploader, downstream or tool")
+    parser.add_argument("--short", action="store_true", help="what CI runs")
+    parser.add_argument("--jobs", type=int, default=2, help="how many clients at a time")
+    parser.add_argument("--cache", type=Path, default=_ROOT / ".matrix-cache", help="where clients are kept")
+    return parser.parse_args(arguments)
+
+
+def _is_wanted(client: Client, options: argparse.Namespace) -> bool:
+    if options.short and not client.short:
+        return False
+    if options.kind and client.kind not in options.kind:
+        return False
+    return not options.only or any(part in client.title for part in options.only)
+
+
+def _try_all(clients: Sequence[Client], options: argparse.Namespace) -> dict[tuple[str, ...], Row]:
+    rows = {}
+    with tempfile.TemporaryDirectory(prefix="matrix-") as scratch, running_site(Path(scratch)) as site:
+        with ThreadPoolExecutor(max_workers=options.jobs) as pool:
+            tries = [
+                pool.submit(
+                    try_client,
+                    client,
+                    site,
+                    cache=options.cache.resolve(),
+                    folder=Path(tempfile.mkdtemp(dir=scratch, prefix="client-")),
+                    short=options.short,
+                )
+                for client in clients
+            ]
+            for done in as_completed(tries):
+                row = done.result()
+                rows[row.client.key] = row
+                print(describe(row), flush=True)
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
