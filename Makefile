@@ -4,7 +4,7 @@ BIN := .venv/bin
 MINISTACK := .venv-ministack/bin/ministack
 export MINISTACK_VENV := $(CURDIR)/.venv-ministack
 
-.PHONY: run test pythons e2e lint bench package deploy deploy-edge lock clean
+.PHONY: run test pythons e2e matrix lint bench package deploy deploy-edge lock clean
 
 run: .venv/run  ## start the index on http://127.0.0.1:8080 over ./data
 	$(BIN)/serverless-pypi serve
@@ -17,6 +17,9 @@ pythons: .venv/test $(MINISTACK)  ## run them under each Python found here: PYTH
 
 e2e: .venv/test  ## run the tests against the public index
 	$(BIN)/pytest -m e2e tests/e2e
+
+matrix: .venv/test  ## try every client that tests/matrix/clients.toml pins, write docs/clients.md
+	$(BIN)/python -m tests.matrix
 
 lint: .venv/test  ## formatting, rules, types, direction of imports
 	$(BIN)/ruff format --check .
@@ -58,7 +61,7 @@ lock: .venv/test  ## renew deploy/requirements.txt, the versions that the zip ho
 	$(BIN)/python -m deploy.lock
 
 clean:  ## remove what these commands made, but not ./data
-	rm -rf .venv .venv-ministack .venv-pythons build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-ministack .venv-pythons .matrix-cache build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
 
 .venv/pip:
 	$(PYTHON) -m venv .venv

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 from tests.matrix.report import DOCUMENT, describe, render
@@ -32,7 +33,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="clients whose `NAME VERSION` has this")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="clients whose `NAME VERSION` has this"
+    )
     parser.add_argument("--kind", action="append", default=[], help="installer, uploader, downstream or tool")
     parser.add_argument("--short", action="store_true", help="what CI runs")
     parser.add_argument("--jobs", type=int, default=2, help="how many clients at a time")
@@ -50,23 +53,20 @@ def _is_wanted(client: Client, options: argparse.Namespace) -> bool:
 
 def _try_all(clients: Sequence[Client], options: argparse.Namespace) -> dict[tuple[str, ...], Row]:
     rows = {}
-    with tempfile.TemporaryDirectory(prefix="matrix-") as scratch, running_site(Path(scratch)) as site:
-        with ThreadPoolExecutor(max_workers=options.jobs) as pool:
-            tries = [
-                pool.submit(
-                    try_client,
-                    client,
-                    site,
-                    cache=options.cache.resolve(),
-                    folder=Path(tempfile.mkdtemp(dir=scratch, prefix="client-")),
-                    short=options.short,
-                )
-                for client in clients
-            ]
-            for done in as_completed(tries):
-                row = done.result()
-                rows[row.client.key] = row
-                print(describe(row), flush=True)
+    with tempfile.TemporaryDirectory(prefix="matrix-") as scratch, ExitStack() as stack:
+        site = stack.enter_context(running_site(Path(scratch)))
+        pool = stack.enter_context(ThreadPoolExecutor(max_workers=options.jobs))
+
+        def try_one(client: Client) -> Row:
+            folder = Path(tempfile.mkdtemp(dir=scratch, prefix="client-"))
+            return try_client(client, site, cache=options.cache.resolve(), folder=folder, short=options.short)
+
+        for done in as_completed([pool.submit(try_one, client) for client in clients]):
+            row = done.result()
+            rows[row.client.key] = row
+            print(describe(row), flush=True)
+        with redirect_stdout(sys.stderr):  # the server's log
+            stack.close()
     return rows
 
 

@@ -14,7 +14,6 @@ from tests.matrix.table import Client
 URL, NETRC, ENVIRONMENT, OPTION, FILE = "URL", "netrc", "environment", "option", "file"
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """What a driver needs to know."""

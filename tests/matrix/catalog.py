@@ -84,9 +84,7 @@ OWN_YANKED = make_program("own-yanked", "2.0")
 OWN_YANKED_BEFORE = make_program("own-yanked", "1.0")
 PRIVATE = (OWN, OWN_SOURCE, OWN_LEGACY, OWN_YANKED_BEFORE, OWN_YANKED)
 
-APP = make_program(
-    "Up.App", "3.0", requires=("up_library>=1", "up-plain"), extras={"more": "up-more"}
-)
+APP = make_program("Up.App", "3.0", requires=("up_library>=1", "up-plain"), extras={"more": "up-more"})
 LIBRARY = {version: make_program("up-library", version) for version in ("1.0", "1.1")}
 PLAIN = make_program("up-plain")
 MORE = make_program("up-more")

@@ -75,7 +75,15 @@ def run_devpi(place: Place) -> Iterator[str]:
     data = str(place.folder / "devpi")
     init = [place.environment.program("devpi-init"), "--serverdir", data, "--no-root-pypi"]
     run(init, environ=place.environ).succeeded()
-    command = [place.environment.program("devpi-server"), "--serverdir", data, "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        place.environment.program("devpi-server"),
+        "--serverdir",
+        data,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     with _serving(place, command, port=port, path="root/ours/+simple/") as url, _session() as session:
         origin = f"http://127.0.0.1:{port}"
         answer = session.post(f"{origin}/+login", json={"user": "root", "password": ""}, timeout=60)

@@ -78,7 +78,7 @@ def get_environment(client: Client, cache: Path) -> Environment:
         raise NotHere(f"no Python {' or '.join(client.pythons)} here")
     version, python = found
     packages = [f"{client.package}=={client.version}", *client.together]
-    name = f"{client.name}-{client.version}-py{version}-{_digest(*packages)}"
+    name = f"{client.package}-{client.version}-py{version}-{_digest(*packages)}"
     folder = cache / name
     with _making:
         if not (folder / "complete").exists():

@@ -59,7 +59,7 @@ def try_client(client: Client, site: Site, *, cache: Path, folder: Path, short: 
     Args:
         cache: where environments are kept.
         folder: an existing folder for all else.
-        short: each scenario in one way only, each way with some scenario.
+        short: each scenario in one way only, each way with some scenario; uploads in one way.
     """
     try:
         if client.kind == "tool":
@@ -93,16 +93,16 @@ def _scenarios(client: Client) -> Sequence[Scenario]:
     return [LEGACY_SDIST if client.legacy and each is SDIST else each for each in SCENARIOS]
 
 
-def _case(
-    client: Client, environment: Environment, site: Site, folder: Path, scenario: Scenario, way: str
-) -> Case:
+def _case(client: Client, environment: Environment, site: Site, folder: Path, scenario: Scenario, way: str) -> Case:
     into = folder / f"{scenario.name}-{way}"
     into.mkdir()
     return Case(client=client, environment=environment, site=site, scenario=scenario, way=way, folder=into)
 
 
-def _uploader(client: Client, environment: Environment, site: Site, _: Path, folder: Path, short: bool) -> Iterator[Cell]:
-    for way in client.ways:
+def _uploader(
+    client: Client, environment: Environment, site: Site, _: Path, folder: Path, short: bool
+) -> Iterator[Cell]:
+    for way in client.ways[:1] if short else client.ways:
         case = _case(client, environment, site, folder, SCENARIOS[0], way)
         for step in STEPS:
             yield _attempt(step, way, lambda case=case, step=step: upload_all(case, step))  # type: ignore[misc]

@@ -36,7 +36,7 @@ def run_renovate(client: Client, site: Site, cache: Path, folder: Path) -> tuple
                 raise Failed(f"{url}: {project} has {found}, not {expected}:\n{ended.output}")
 
     paths = {"/simple/": "simple/", "/pypi/": "pypi/", "/": ""}
-    return f"Node {version.removeprefix('v')}", [(what, lambda path=path: ask(path)) for what, path in paths.items()]  # type: ignore[misc]
+    return f"Node {version.removeprefix('v')}", [(what, lambda path=path: ask(path)) for what, path in paths.items()]
 
 
 def _install_renovate(client: Client, npm: str, environ: Mapping[str, str], cache: Path) -> Path:
@@ -69,7 +69,7 @@ def run_grayskull(client: Client, site: Site, cache: Path, folder: Path) -> tupl
         options = ["--pypi-metadata-url", site.url("pypi/", secret=True), "--output", str(folder)]
         options += ["--pypi-mirror-url", site.url("", secret=True).rstrip("/")]
         options += ["--package-indexes", site.url("simple/{pkg_name}/", secret=True)]
-        command = [environment.program("grayskull"), "pypi", *options, OWN_SOURCE.project]
+        command = [environment.program("grayskull"), "pypi", OWN_SOURCE.project, *options]
         ended = run(command, environ=base_environ(folder / "home", folder=environment.folder), cwd=folder)
         recipe = folder / OWN_SOURCE.project / "recipe.yaml"
         if OWN_SOURCE.sha256 not in (recipe.read_text() if recipe.exists() else ""):

@@ -1,5 +1,6 @@
 """How each client that uploads is called, and what has to be true of the index then."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.matrix.catalog import make_program, make_source
 from tests.matrix.commands import Ended, Failed
 
 WHEEL, SDIST, AGAIN, CONFLICT = "wheel", "sdist", "again", "other content"
+_EPOCH = "1577836800"  # so that what is built again is the same
 STEPS = (WHEEL, SDIST, AGAIN, CONFLICT)
 
 
@@ -117,6 +119,7 @@ def run_flit(case: Case, upload: Upload) -> Ended:
     environ |= {} if case.way == FILE else {"FLIT_INDEX_URL": _url(case)}
     module = upload.project.replace("-", "_")
     case.write(f"{module}.py", f'"""A program: {upload.content}."""\n\n__version__ = "1.0"\n')
+    environ |= {"SOURCE_DATE_EPOCH": _EPOCH}
     case.write(
         "pyproject.toml",
         f'[build-system]\nrequires = ["flit_core"]\nbuild-backend = "flit_core.buildapi"\n\n'
@@ -171,13 +174,15 @@ def run_setuptools(case: Case, upload: Upload) -> Ended:
     write_pypirc(case)
     module = upload.project.replace("-", "_")
     case.write(f"{module}.py", f'"""A program: {upload.content}."""\n')
+    os.utime(case.project / f"{module}.py", (int(_EPOCH), int(_EPOCH)))
     case.write(
         "setup.py",
         f"from setuptools import setup\nsetup(name={module!r}, version='1.0', py_modules=[{module!r}], "
         f"description='a', long_description='b', url='http://127.0.0.1/', author='c', author_email='c@example.com')\n",
     )
     command = "sdist" if upload.sdist else "bdist_wheel"
-    return case.run("python", "setup.py", command, "upload", "-r", "ours", "--show-response")
+    arguments = ["setup.py", command, "upload", "-r", "ours", "--show-response"]
+    return case.run("python", *arguments, environ={"SOURCE_DATE_EPOCH": _EPOCH})
 
 
 UPLOADERS: Mapping[str, Callable[[Case, Upload], Ended]] = {
