@@ -55,7 +55,7 @@ def run_pdm(case: Case) -> Mapping[str, str]:
         f'[[tool.pdm.source]]\nname = "pypi"\nurl = "{case.index}"\n',
     )
     environ = {**_credentials(case, "PDM_PYPI"), "PDM_CHECK_UPDATE": "0"}
-    case.run("pdm", "use", "-f", case.environment.interpreter, environ=environ)
+    case.run("pdm", "venv", "create", case.environment.interpreter, environ=environ).succeeded()
     case.run("pdm", "lock", environ=environ).succeeded()
     case.check_lock("pdm.lock")
     case.run("pdm", "sync", environ=environ).succeeded()

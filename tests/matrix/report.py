@@ -25,8 +25,8 @@ _HEADINGS = {
     "installer": ("Installing", ""),
     "uploader": (
         "Uploading",
-        "*again* is the same file once more, which is a success. *other content* under a name that is there is refused,\n"
-        "and the client says why.\n",
+        "*again* is the same file once more, which is a success. *other content* under a name that is there is\n"
+        "refused, and the client says why.\n",
     ),
     "downstream": (
         "Indexes with this one as their upstream",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.matrix.cases import write_netrc
 from tests.matrix.catalog import LIBRARY, OWN_SOURCE
 from tests.matrix.commands import INSTALL_SECONDS, Failed, run
 from tests.matrix.environments import NotHere, base_environ, get_environment
@@ -66,9 +67,10 @@ def run_grayskull(client: Client, site: Site, cache: Path, folder: Path) -> tupl
     environment = get_environment(client, cache)
 
     def write_recipe() -> None:
-        options = ["--pypi-metadata-url", site.url("pypi/", secret=True), "--output", str(folder)]
-        options += ["--pypi-mirror-url", site.url("", secret=True).rstrip("/")]
-        options += ["--package-indexes", site.url("simple/{pkg_name}/", secret=True)]
+        write_netrc(folder / "home", site)
+        options = ["--pypi-metadata-url", site.url("pypi/", secret=False), "--output", str(folder)]
+        options += ["--pypi-mirror-url", site.url("", secret=False).rstrip("/")]
+        options += ["--package-indexes", site.url("simple/{pkg_name}/", secret=False)]
         command = [environment.program("grayskull"), "pypi", OWN_SOURCE.project, *options]
         ended = run(command, environ=base_environ(folder / "home", folder=environment.folder), cwd=folder)
         recipe = folder / OWN_SOURCE.project / "recipe.yaml"
