@@ -1,9 +1,12 @@
 """What another index has becomes ours: checked, with its upload times, yanks and statuses, as often as one likes."""
 
+import io
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,7 @@ from indexer.store import ObjectStore
 from pypi_lambda.cli import main
 from tests.builders import basic, contents, make_app, request, sha256
 from tests.contexts import run_command
-from tests.distributions import Distribution, make_sdist, make_wheel
+from tests.distributions import Distribution, make_metadata, make_sdist, make_tar, make_wheel, make_zip
 from tests.fake_upstream import FakeUpstream
 from tests.servers import BUCKET, S3Server
 
@@ -81,6 +84,7 @@ class TestFolder:
             "present": 0,
             "yanked": [],
             "failed": {},
+            "leftOut": {},
         }
         found = files(store)[WHEEL.filename]
         assert (found.sha256, found.upload_time, found.requires_python) == (WHEEL.sha256, THEN, ">=3.9")
@@ -112,6 +116,94 @@ class TestFolder:
         assert set(done["failed"]) == {WHEEL.filename, "demo-3.0-py3-none-any.whl", "nothing.whl"}
         assert "File already exists" in done["failed"][WHEEL.filename]
         assert files(store)[WHEEL.filename].sha256 == WHEEL.sha256
+
+
+PYTHON_36 = make_wheel("old", "1.0", metadata=make_metadata("old", "1.0", requires_python=">=3.6.*"))
+DOG = make_wheel("old", "1.1", metadata=make_metadata("old", "1.1", requires=["foo >= dog"], requires_python=">=3"))
+NO_RECORD = make_wheel("old", "1.2", tag="py2-none-any")
+BARE = make_sdist("old", "0.1")
+DASHED = make_sdist("old", "1.3.post1")
+
+
+def without_pkg_info() -> Distribution:
+    members = {"old-0.1/setup.py": b"from setuptools import setup\nsetup(name='old', version='0.1')\n"}
+    return replace(BARE, content=make_tar(members))
+
+
+def without_record() -> Distribution:
+    info = "old-1.2.dist-info"
+    with zipfile.ZipFile(io.BytesIO(NO_RECORD.content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    return replace(NO_RECORD, content=make_zip({**members, f"{info}/RECORD": b""}))
+
+
+def dashed(name: str = "old-1.3-1.tar.gz") -> Distribution:
+    metadata = make_metadata("old", "1.3-1", metadata_version="2.2")
+    return replace(DASHED, filename=name, content=make_tar({"old-1.3-1/PKG-INFO": metadata}))
+
+
+class TestLenient:
+    """Old files that pip installs and an upload would refuse."""
+
+    OLD = (PYTHON_36, DOG, without_record(), without_pkg_info())
+
+    def test_without_it_they_are_refused(self, store: ObjectStore, tmp_path: Path) -> None:
+        """Without `--lenient` each of them is named, and not published."""
+        done = run_command(store, "importFolder", str(write_folder(tmp_path / "packages", *self.OLD)))
+        assert (done["published"], done["leftOut"]) == ([], {})
+        assert done["failed"].keys() == {old.filename for old in self.OLD}
+
+    def test_with_it_they_are_taken(self, store: ObjectStore, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """With it they are published, what is invalid is off the page, and result and log say what that is."""
+        folder = write_folder(tmp_path / "packages", *self.OLD)
+        done = run_command(store, "importFolder", {"folder": str(folder), "lenient": True})
+        assert done["failed"] == {}
+        found = files(store, "old")
+        assert found.keys() == {old.filename for old in self.OLD}
+        assert found[PYTHON_36.filename].requires_python is None
+        assert found[DOG.filename].requires_python == ">=3"
+        told = {name: " ".join(sentences) for name, sentences in done["leftOut"].items()}
+        assert told.keys() == found.keys()
+        assert "invalid requires_python '>=3.6.*'" in told[PYTHON_36.filename]
+        assert "invalid Requires-Dist 'foo >= dog'" in told[DOG.filename]
+        assert "invalid RECORD" in told[NO_RECORD.filename]
+        assert "PKG-INFO" in told[BARE.filename]
+        assert all(f"{name} is taken all the same: " in caplog.text for name in told)
+
+    def test_from_another_index(self, store: ObjectStore, upstream: FakeUpstream) -> None:
+        """An invocation says `lenient` for another index, too."""
+        upstream.add(DOG)
+        argument = {"url": upstream.url, "projects": ["old"]}
+        assert run_command(store, "importIndex", argument)["published"] == []
+        done = run_command(store, "importIndex", {**argument, "lenient": True})
+        assert (done["published"], len(done["leftOut"])) == ([f"projects/old/{DOG.filename}"], 1)
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            replace(PYTHON_36, content=PYTHON_36.content[:-1]),
+            replace(PYTHON_36, content=WHEEL.content),
+            replace(BARE, content=make_tar({"one/PKG-INFO": b"", "two/PKG-INFO": b""})),
+            replace(BARE, content=make_tar({"../old/PKG-INFO": b""})),
+        ],
+        ids=["cut short", "another project", "two folders", "out of its folder"],
+    )
+    def test_what_pip_does_not_install(self, store: ObjectStore, tmp_path: Path, broken: Distribution) -> None:
+        """A file that pip does not install, or whose metadata is another project's, is refused all the same."""
+        folder = write_folder(tmp_path / "packages", broken)
+        done = run_command(store, "importFolder", {"folder": str(folder), "lenient": True})
+        assert (done["published"], [*done["failed"]]) == ([], [broken.filename])
+
+    @pytest.mark.parametrize("by", ["folder", "index"])
+    def test_versions_with_a_dash(self, store: ObjectStore, tmp_path: Path, upstream: FakeUpstream, by: str) -> None:
+        """`old-1.3-1` is version 1.3.post1 of the project that index, or content, names."""
+        if by == "folder":
+            done = run_command(store, "importFolder", str(write_folder(tmp_path / "packages", dashed())))
+        else:
+            upstream.add(dashed())
+            done = run_command(store, "importIndex", {"url": upstream.url, "projects": ["old"]})
+        assert (done["published"], done["failed"]) == (["projects/old/old-1.3-1.tar.gz"], {})
+        assert files(store, "old")["old-1.3-1.tar.gz"].version == "1.3.post1"
 
 
 class TestSimpleIndex:

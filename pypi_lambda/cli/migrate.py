@@ -29,6 +29,11 @@ def adopt(place: Place, drop_unverified: bool) -> None:
         raise SystemExit(1)
 
 
+lenient_option = click.option(
+    "--lenient", is_flag=True, help="Take whatever pip installs: leave what is invalid off the page, and name it."
+)
+
+
 @click.group("import")
 def import_() -> None:
     """Publish what another index has. May be given again: what is here already stays as it is."""
@@ -36,21 +41,24 @@ def import_() -> None:
 
 @import_.command("folder", short_help="Publish the wheels and sdists in a folder.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
+@lenient_option
 @at_place
-def import_folder(place: Place, folder: str) -> None:
+def import_folder(place: Place, folder: str, lenient: bool) -> None:
     """Publish the wheels and sdists in FOLDER, at any depth, as pypiserver has them."""
     _refuse_function(place)
-    _report(place, place.run("importFolder", {"folder": folder}, doing="importing", unit="projects"))
+    argument = {"folder": folder, "lenient": lenient}
+    _report(place, place.run("importFolder", argument, doing="importing", unit="projects"))
 
 
 @import_.command("devpi")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @click.option("--index", default="", metavar="USER/INDEX", help="Which index, where the export has several.")
+@lenient_option
 @at_place
-def import_devpi(place: Place, folder: str, index: str) -> None:
+def import_devpi(place: Place, folder: str, index: str, lenient: bool) -> None:
     """Publish the files in FOLDER that devpi-export wrote."""
     _refuse_function(place)
-    argument = {"folder": folder, "index": index}
+    argument = {"folder": folder, "index": index, "lenient": lenient}
     _report(place, place.run("importDevpi", argument, doing="importing", unit="projects"))
 
 
@@ -62,8 +70,9 @@ def import_devpi(place: Place, folder: str, index: str) -> None:
     envvar="IMPORT_INDEX_URL",
     help="The index's root page; may carry user:password@.  [env IMPORT_INDEX_URL]",
 )
+@lenient_option
 @at_place
-def import_index(place: Place, projects: tuple[str, ...], url: str) -> None:
+def import_index(place: Place, projects: tuple[str, ...], url: str, lenient: bool) -> None:
     """Publish projects of another index as your own: PROJECT is a name, or a pattern such as 'acme-*'.
 
     Works with whatever has a simple API: devpi, Artifactory, CodeArtifact, GitLab, and others. From then on these names
@@ -72,7 +81,7 @@ def import_index(place: Place, projects: tuple[str, ...], url: str) -> None:
     \b
     serverless-pypi import index --url https://user:password@devpi.example/root/prod/+simple/ 'acme-*' other
     """
-    argument = {"url": url, "projects": list(projects)}
+    argument = {"url": url, "projects": list(projects), "lenient": lenient}
     _report(place, place.run("importIndex", argument, doing="importing", unit="projects"))
 
 
@@ -82,8 +91,11 @@ def _refuse_function(place: Place) -> None:
 
 
 def _report(place: Place, done: Result) -> None:
+    left_out = [f"taken all the same: {where}: {why}" for where, whys in done["leftOut"].items() for why in whys]
     counts = f"{len(done['published'])} files published, {len(done['yanked'])} yanked, {done['present']} here before"
-    place.tell(done, f"{done['projects']} projects: {counts}, {len(done['failed'])} failed", *_failures(done))
+    place.tell(
+        done, f"{done['projects']} projects: {counts}, {len(done['failed'])} failed", *left_out, *_failures(done)
+    )
     if done["failed"]:
         raise SystemExit(1)
 

@@ -12,9 +12,14 @@ from pypi_lambda.migrate.origin import Failure
 
 @value
 class ImportFolder:
-    """Publish the wheels and sdists in a folder, as pypiserver has them."""
+    """Publish the wheels and sdists in a folder, as pypiserver has them.
+
+    Attributes:
+        lenient: take whatever pip installs, and say what is wrong with it.
+    """
 
     folder: Text
+    lenient: bool = False
     short = "folder"
 
     def run(self, context: Context) -> Result:
@@ -22,22 +27,27 @@ class ImportFolder:
         from pypi_lambda.migrate.folder import FolderOrigin
 
         origin = FolderOrigin(Path(self.folder))
-        return _result(Importer(context).run(origin), *origin.failures)
+        return _result(Importer(context, lenient=self.lenient).run(origin), *origin.failures)
 
 
 @value
 class ImportDevpi:
-    """Publish the files of an index that `devpi-export` wrote into a folder."""
+    """Publish the files of an index that `devpi-export` wrote into a folder.
+
+    Attributes:
+        lenient: take whatever pip installs, and say what is wrong with it.
+    """
 
     folder: Text
     index: str = ""
+    lenient: bool = False
 
     def run(self, context: Context) -> Result:
         """Carry it out."""
         from pypi_lambda.migrate.devpi import DevpiOrigin
 
         origin = DevpiOrigin(Path(self.folder), self.index)
-        return _result(Importer(context).run(origin), *origin.failures)
+        return _result(Importer(context, lenient=self.lenient).run(origin), *origin.failures)
 
 
 @value
@@ -47,10 +57,12 @@ class ImportIndex:
     Attributes:
         url: of its root page; may carry credentials.
         projects: names, and patterns in which `*` is any run of characters.
+        lenient: take whatever pip installs, and say what is wrong with it.
     """
 
     url: Secret = field(repr=False)
     projects: tuple[str, ...]
+    lenient: bool = False
 
     def run(self, context: Context) -> Result:
         """Carry it out."""
@@ -63,7 +75,8 @@ class ImportIndex:
             private_hosts=context.settings.upstream_private_hosts,
         )
         try:
-            return _result(Importer(context).run(SimpleIndexOrigin(upstream, self.projects, now=context.now)))
+            origin = SimpleIndexOrigin(upstream, self.projects, now=context.now)
+            return _result(Importer(context, lenient=self.lenient).run(origin))
         finally:
             upstream.close()
 
@@ -101,4 +114,12 @@ def _result(done: Imported, *failures: Failure) -> Result:
         "present": done.present,
         "yanked": list(done.yanked),
         "failed": {failure.where: failure.reason for failure in (*failures, *done.failures)},
+        "leftOut": _by_file(done.left_out),
     }
+
+
+def _by_file(failures: tuple[Failure, ...]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for failure in failures:
+        found.setdefault(failure.where, []).append(failure.reason)
+    return found

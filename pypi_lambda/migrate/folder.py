@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from indexer.distribution import parse_filename
+from indexer.distribution import check_distribution, parse_filename
 from indexer.errors import InvalidValue
 from indexer.events import timestamp
-from indexer.names import ProjectName, check_filename
+from indexer.filenames import sdist_names
+from indexer.names import Filename, ProjectName, check_filename
 from indexer.reader import chunks_of
 from pypi_lambda.migrate.origin import Failure, OriginFile, OriginProject
 
@@ -38,7 +39,7 @@ class FolderOrigin:
 
     def _add(self, path: Path) -> None:
         try:
-            name = parse_filename(check_filename(path.name)).project
+            name = _find_project(path, check_filename(path.name))
         except InvalidValue as fault:
             self.failures.append(Failure(where=str(path.relative_to(self._folder)), reason=str(fault)))
             return
@@ -66,6 +67,18 @@ class FolderOrigin:
             yanked=None,
             open=open_,
         )
+
+
+def _find_project(path: Path, filename: Filename) -> ProjectName:
+    """Return whose file it is: where its name can be read in several ways, the project that its content names."""
+    names = sdist_names(filename)
+    for said in names if len(names) > 1 else ():
+        try:
+            with path.open("rb") as content:
+                return check_distribution(content, filename, name=said.project).project
+        except (InvalidValue, OSError):
+            continue
+    return parse_filename(filename).project
 
 
 def _is_hidden(path: Path) -> bool:

@@ -34,6 +34,7 @@ class Imported:
         published: keys of the files that are new here.
         present: how many were here before.
         yanked: keys of the files that were yanked here, because they are there.
+        left_out: of files that were taken all the same, where they are and what is wrong with them.
     """
 
     projects: int
@@ -41,13 +42,20 @@ class Imported:
     present: int
     yanked: tuple[str, ...]
     failures: tuple[Failure, ...]
+    left_out: tuple[Failure, ...] = ()
 
 
 class Importer:
-    """Brings the projects of another index over."""
+    """Brings the projects of another index over.
 
-    def __init__(self, context: Context) -> None:
+    Args:
+        lenient: take whatever pip installs; a value that is none stays off the page.
+    """
+
+    def __init__(self, context: Context, *, lenient: bool = False) -> None:
         self._context = context
+        self._lenient = lenient
+        self._left_out: list[Failure] = []
         self._service = context.service
         self._publisher = Publisher(
             context.service.store,
@@ -84,6 +92,7 @@ class Importer:
             present=self._present,
             yanked=tuple(self._yanked),
             failures=tuple(self._failures),
+            left_out=tuple(self._left_out),
         )
 
     def _bring(self, project: OriginProject) -> None:
@@ -123,7 +132,7 @@ class Importer:
     def _publish(
         self, name: ProjectName, file: OriginFile, copy: IO[bytes], size: int, beside: frozenset[Filename]
     ) -> None:
-        found = check_distribution(copy, file.filename, name=name)
+        found = check_distribution(copy, file.filename, name=name, lenient=self._lenient)
         candidate = Candidate(
             filename=file.filename,
             found=found,
@@ -134,6 +143,9 @@ class Importer:
             beside=beside,
         )
         self._publisher.publish_checked(candidate, by=self._context.by)
+        for sentence in found.left_out:
+            logger.warning("%s is taken all the same: %s", file.where, sentence)
+            self._left_out.append(Failure(where=file.where, reason=sentence))
 
     def _mark(self, project: OriginProject) -> None:
         """Yank and set the status as the other index has it, where nobody here has said anything yet."""
