@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, urlsplit
 
-from indexer.digests import LENGTHS, Hashes, proves
+from indexer.digests import LENGTHS, NAMELESS, Hashes, find_strongest, proves
 from indexer.value import value
 
 _MAX_SHOWN = 100
@@ -65,6 +65,17 @@ def joined(*found: Digests) -> Digests:
     """Return what several places say of one file."""
     faults = [one.fault for one in found if one.fault is not None]
     return _read([pair for one in found for pair in one.hashes.items()], faults)
+
+
+def strongest(hashes: Hashes) -> Hashes:
+    """Return the one digest that is compared: of several, clients pick each its own, by order or by strength."""
+    algorithm = find_strongest(hashes)
+    return {} if algorithm is None else {algorithm: hashes[algorithm]}
+
+
+def shown(hashes: Hashes) -> Hashes:
+    """Return what a page says: pip ends with an error at an algorithm that Python has no name for."""
+    return {} if NAMELESS in hashes else hashes
 
 
 def _query_pairs(query: str) -> Iterator[tuple[str, str]]:

@@ -13,11 +13,11 @@ from typing import Any
 
 import orjson
 
-from indexer.digests import NAMELESS, Hashes, find_strongest, proves
+from indexer.digests import Hashes, proves
 from indexer.entry import read_values
 from indexer.errors import InvalidValue, UpstreamNonsense
 from indexer.fills import advertised
-from indexer.hashes import joined, read_hashes, read_link
+from indexer.hashes import joined, read_hashes, read_link, shown, strongest
 from indexer.html import file_link
 from indexer.marks import UNVERIFIED, with_dropped
 from indexer.names import Filename, ProjectName, check_listed_filename, normalize_name
@@ -159,8 +159,8 @@ def _read_entry(project: ProjectName, entry: object, url: str) -> tuple[dict[str
     digests = joined(read_hashes(entry.get("hashes")), read_link(entry["url"]))
     if digests.fault is not None:
         raise _Unusable(f"{digests.fault}: it cannot be checked")
-    hashes = _strongest(digests.hashes)
-    file = read_values(entry, url=url) | {"filename": filename, "url": file_link(filename), "hashes": _shown(hashes)}
+    hashes = strongest(digests.hashes)
+    file = read_values(entry, url=url) | {"filename": filename, "url": file_link(filename), "hashes": shown(hashes)}
     if not proves(hashes):
         file[UNVERIFIED] = True
     is_wheel = filename.endswith(".whl")
@@ -186,17 +186,6 @@ def _shown_name(entry: object) -> str:
     return filename if isinstance(filename, str) else ""
 
 
-def _strongest(hashes: Hashes) -> Hashes:
-    """Return the one digest that is compared: of several, clients pick each its own, by order or by strength."""
-    algorithm = find_strongest(hashes)
-    return {} if algorithm is None else {algorithm: hashes[algorithm]}
-
-
-def _shown(hashes: Hashes) -> Hashes:
-    """Return what the page says: pip ends with an error at an algorithm that Python has no name for."""
-    return {} if NAMELESS in hashes else hashes
-
-
 def _metadata(entry: dict[str, Any]) -> bool | Hashes | None:
     """Return what is announced about `.metadata`: digests, a flag, or nothing.
 
@@ -205,7 +194,7 @@ def _metadata(entry: dict[str, Any]) -> bool | Hashes | None:
     for key in ("core-metadata", "dist-info-metadata"):
         value = entry.get(key)
         if isinstance(value, dict):
-            return _shown(_strongest(read_hashes(value).hashes)) or True
+            return shown(strongest(read_hashes(value).hashes)) or True
         if isinstance(value, bool):
             return value
     return None

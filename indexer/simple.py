@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from indexer.wire import ProjectFile, ProjectPage
 
 RENDERER_VERSION = 3  # a change of what is rendered needs a new number: pages are written once
+LISTING_VERSION = 2  # likewise of what is made of an upstream's page: those are asked for again
 GZIP_LEVEL = 6  # 9 takes twice the time and saves 1 %
 MAX_PAGE_BYTES = 67_108_864  # 64 MiB unpacked: the largest public page, of 30,000 files, has 15
 
@@ -40,6 +41,11 @@ class Renderer:
     def tag(self) -> str:
         """Names this way of rendering, in keys and in the snapshot."""
         return f"{RENDERER_VERSION}{'' if self.hash_dist_info_metadata else 'f'}"
+
+    @property
+    def mirror_tag(self) -> str:
+        """Names this way of making pages of an upstream's."""
+        return f"{self.tag}-{LISTING_VERSION}"
 
     def json_key(self, name: ProjectName, seq: int) -> str:
         """Return the key of a project's JSON page after event `seq`."""

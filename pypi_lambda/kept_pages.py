@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from indexer.sources import Source
 
 FORMAT_VERSION = 2
-_LEGACY_KEY = "dist-info-metadata"  # with which pip 22.3 to 23.1.2 end with a traceback, whatever its value is
 # A 404 after a page is asked about again after so long, and believed only then: the restarts, half-deployed releases
 # and failing lookups for which whole indexes answer 404 for a while take a minute or two.
 CONFIRM_SECONDS = 300
@@ -134,7 +133,11 @@ class KeptPages:
             logger.warning("%s; asking the upstream again", fault)
             if fault.key == page_key:
                 return None
-        return _of_unknown_age(page_of(without_legacy_key(content, page.body)))
+        try:
+            return _of_unknown_age(page_of(renewed_body(content, page.body)))
+        except (ValueError, TypeError, LookupError, AttributeError) as fault:
+            logger.warning("%s is no page: %s; asking the upstream again", page_key, fault)
+            return None
 
     def find_sources(self, name: ProjectName, check: Check) -> "Mapping[Filename, Source] | None":
         """Return where the files of the page come from that this check is about, or None when that is not stored."""
@@ -246,23 +249,18 @@ def _of_unknown_age(page: Page) -> KeptPage:
     return KeptPage(page=page, check=check)
 
 
-def without_legacy_key(content: bytes, body: bytes) -> bytes:
-    """Return a stored page without the key `dist-info-metadata`, which versions up to 0.1.0 wrote into it.
+def renewed_body(content: bytes, body: bytes) -> bytes:
+    """Return a stored page that another version made, in today's form: without what clients cannot read.
 
     Args:
-        content: the page, not compressed; trusted, for nobody but this program writes it.
-        body: the page as it is stored; returned where it has no such key.
+        content: the page, not compressed.
+        body: the page as it is stored; returned where it has that form already.
     """
-    if _LEGACY_KEY.encode() not in content:
-        return body
-    from indexer.fills import FILLED
+    from indexer.renewal import renewed
 
     page = decode_json(content)
-    for file in page["files"]:
-        file.pop(_LEGACY_KEY, None)
-        if FILLED in file:
-            file[FILLED] = [key for key in file[FILLED] if key != _LEGACY_KEY]
-    return compress(encode_json(page))
+    now = renewed(page)
+    return body if now is page else compress(encode_json(now))
 
 
 def digest_of(body: bytes) -> str:

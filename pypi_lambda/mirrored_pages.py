@@ -67,7 +67,7 @@ class MirroredPages:
         self._now = now
         self._wait_seconds = wait_seconds
         self._revalidate_seconds = revalidate_seconds
-        self._kept = KeptPages(store, renderer_tag=renderer.tag)
+        self._kept = KeptPages(store, renderer_tag=renderer.mirror_tag)
         self._pages: Cache[ProjectName, KeptPage] = Cache(PAGE_CACHE_BYTES)
         self._html: Cache[tuple[ProjectName, str], Page] = Cache(PAGE_CACHE_BYTES)
         self._failures: Cache[ProjectName, Failure] = Cache(MAX_REMEMBERED)

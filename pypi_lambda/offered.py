@@ -146,7 +146,7 @@ class Offers:
         self._renderer = renderer
         self._policy = policy or Policy()
         self._now = now
-        self._kept = KeptPages(store, renderer_tag=renderer.tag)
+        self._kept = KeptPages(store, renderer_tag=renderer.mirror_tag)
         self._pages: Cache[tuple[ProjectName, str, str, datetime | None], _Made] = Cache(PAGE_CACHE_BYTES)
         self._proved: Cache[tuple[ProjectName, str], frozenset[str]] = Cache(MAX_PROVED)
         self._times: Cache[tuple[ProjectName, Filename], datetime] = Cache(MAX_TIMES)

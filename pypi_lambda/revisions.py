@@ -65,7 +65,7 @@ def revise_with_page(
     check = Check(
         page_digest=digest_of(body),
         sources_digest=digest_of(sources.body),
-        renderer=renderer.tag,
+        renderer=renderer.mirror_tag,
         at=asked.answered_at,
         fresh_seconds=_fresh_seconds(fetched.max_age_seconds),
         etag=fetched.etag,

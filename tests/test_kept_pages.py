@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from indexer.errors import CorruptObject, StoreUnavailable
 from indexer.folder import FolderStore
+from indexer.json_bytes import encode_json
 from indexer.names import Filename, ProjectName
 from indexer.simple import compress
 from indexer.sources import Source, encode_sources
@@ -63,6 +64,10 @@ def check(*, body: bytes = BODY, **changes: object) -> Check:
 
 def kept(*, body: bytes = BODY, **changes: object) -> KeptPage:
     return KeptPage(page=page_of(body), check=check(body=body, **changes))
+
+
+def mine_after(before: KeptPage) -> bytes:
+    return compress(encode_json({"files": [], "after": before.page.etag}))
 
 
 def stored(body: bytes) -> Stored:
@@ -154,7 +159,7 @@ class TestKeptPages:
                 changes: dict[str, Any] = {"body": OTHER} if key.endswith("gz") else {"etag": '"2"'}
                 self.put(pages, kept(**changes))
             assert before is not None
-            body = compress(b"mine, after " + before.page.body)
+            body = mine_after(before)
             return Revision(kept=kept(body=body, etag=before.check.etag))
 
         after = pages.update(NAME, revise)
@@ -162,7 +167,7 @@ class TestKeptPages:
         assert seen[-1] != seen[0]
         assert after is not None
         assert seen[-1] is not None
-        assert after.page.body == compress(b"mine, after " + seen[-1].page.body)
+        assert after.page.body == mine_after(seen[-1])
         assert after.check.etag == ('"1"' if key.endswith("gz") else '"2"')
 
     def test_another_process_makes_it_needless(self, pages: KeptPages, store: FolderStore) -> None:
