@@ -12,11 +12,13 @@ SNAPSHOT_KEY = "snapshot.msgpack.zst"
 LOG, PROJECTS, PAGES, INDEX = "log/", "projects/", "pages/", "index/"
 UPSTREAM = "upstream/"
 CACHE, MIRRORED_PAGES, LISTS, USES = "cache/", f"{UPSTREAM}pages/", f"{UPSTREAM}lists/", "cache-uses/"
+HOSTS = f"{UPSTREAM}hosts/"
+HOSTS_KEY = f"{HOSTS}private.json"  # hosts of the upstream's files that may not be asked
 USERS, TOKENS, TOKEN_USES, INCOMING = "users/", "tokens/", "token-uses/", "incoming/"
 # Copies of pages for one client, probes, claims, and large objects on their way: made anew whenever they are needed.
 COPIES, PROBES, CLAIMS, STAGING = "copies/", "probe/", "rebuilding/", "staging/"
 TRANSIENT = (COPIES, PROBES, CLAIMS, STAGING)
-_NAMED = (SNAPSHOT_KEY, LOG, PROJECTS, PAGES, INDEX, CACHE, MIRRORED_PAGES, LISTS, USES)
+_NAMED = (SNAPSHOT_KEY, LOG, PROJECTS, PAGES, INDEX, CACHE, MIRRORED_PAGES, LISTS, HOSTS, USES)
 AREAS = (*_NAMED, USERS, TOKENS, TOKEN_USES, INCOMING, *TRANSIENT)
 UNKNOWN = ""
 CLAIM_KEY = f"{CLAIMS}claim"

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import islice
 
 from indexer.adopt import Refusal, adopt
 from indexer.errors import CorruptObject, Missing, UpstreamUnavailable
@@ -10,6 +11,7 @@ from indexer.events import UpstreamRefreshed, timestamp
 from indexer.inventory import Amount
 from indexer.log import Log
 from indexer.master import encode_names, is_whole, names_digest, put_master
+from indexer.names import ProjectName
 from indexer.rebuild import Rebuilt, rebuild
 from indexer.retention import (
     DEFAULT,
@@ -31,6 +33,7 @@ from indexer.value import field, replace, value
 
 # An index does not lose half of its projects in an hour: a list that says so is some other page, or half of one.
 LEAST_SHARE = 0.5
+SAMPLE = 4  # names: of some there are no files
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ class Reindexed:
         adopted: keys of the files that were found and published.
         refused: objects that cannot be published.
         swept: what was thrown away, by reason.
+        sample: some names of the list, if it was read.
     """
 
     rebuilt: Rebuilt
@@ -55,6 +59,7 @@ class Reindexed:
     adopted: tuple[str, ...]
     refused: tuple[Refusal, ...]
     swept: Mapping[str, Amount] = field(default_factory=dict)
+    sample: tuple[ProjectName, ...] = ()
 
 
 def reindex(
@@ -83,9 +88,10 @@ def reindex(
     first = rebuild(store, renderer)
     before = first.snapshot
     fault = None
+    sample: tuple[ProjectName, ...] = ()
     try:
         if upstream is not None:
-            _refresh(store, upstream, before, now=now, id=new_id(), by=by, on_progress=on_progress)
+            sample = _refresh(store, upstream, before, now=now, id=new_id(), by=by, on_progress=on_progress)
     except UpstreamUnavailable as error:
         fault = str(error)
         logger.warning("%s; going on with the list that is known", error)
@@ -111,6 +117,7 @@ def reindex(
         adopted=tuple(adopted),
         refused=tuple(refused),
         swept=sweep.amounts,
+        sample=sample,
     )
 
 
@@ -123,21 +130,24 @@ def _refresh(
     id: str,
     by: str,
     on_progress: Progress | None,
-) -> None:
+) -> tuple[ProjectName, ...]:
+    """Take the upstream's list, and return some names of it."""
     known = snapshot.upstream
     least = 1 if known is None else max(1, int(known.count * LEAST_SHARE))
     # Each once, and in the upstream's order, which mostly is sorted already: a set would take that away.
     names = dict.fromkeys(upstream.fetch_names(expected_at_least=least, on_progress=on_progress))
     content, count = encode_names(names), len(names)
+    sample = tuple(islice(names, 0, None, max(1, count // SAMPLE)))[:SAMPLE]
     names.clear()  # 100 MB of a million names
     names_sha256 = names_digest(content)
     if known is not None and _is_known(store, known, names_sha256):
         logger.info("the upstream still lists the same %d projects", count)
-        return
+        return sample
     put_master(store, content)
     change = UpstreamRefreshed(names_sha256=names_sha256, count=count)
     Log(store).append(snapshot.head, change, by=by, at=timestamp(now()), id=id)
     logger.info("the upstream lists %d projects", count)
+    return sample
 
 
 def _is_known(store: ObjectStore, known: UpstreamNames, names_sha256: str) -> bool:

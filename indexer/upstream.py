@@ -8,11 +8,12 @@ PEP 503, PEP 691 (pages), RFC 9110 (conditional and range requests), RFC 9111 (C
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from itertools import islice
 
-from indexer.errors import UpstreamUnavailable
+from indexer.errors import PrivateAddress, UpstreamUnavailable
 from indexer.names import ProjectName
 from indexer.url import origin, parse_index_url, shown_url
 from indexer.value import value
@@ -232,6 +233,16 @@ class Upstream:
                 return None
             body = b"".join(answer.chunks(limit=length, decompress=False))
             return Part(body=body, start=first, file_size=file_size) if len(body) == last - first + 1 else None
+
+    def find_private_hosts(self, urls: Iterable[str], limit: int) -> tuple[str, ...]:
+        """Return the hosts, of the first `limit` that these URLs name, that may not be asked."""
+        found = []
+        for url in islice({origin(url): url for url in urls}.values(), limit):
+            try:
+                self._web.check_reach(url)
+            except PrivateAddress as fault:
+                found.append(fault.host)
+        return tuple(dict.fromkeys(found))
 
     def is_for_anybody(self, url: str) -> bool:
         """Tell whether anybody may be sent to a file's URL: no credentials are needed, and its host is public."""

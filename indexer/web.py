@@ -186,6 +186,22 @@ class Web:
             target = absolute_url(location.encode("latin-1", "replace").decode("utf-8", "replace"), base=url)
         raise UpstreamUnavailable(f"{shown_url(url)} redirects more than {MAX_REDIRECTS} times")
 
+    def check_reach(self, url: str) -> None:
+        """Make sure that a URL's host may be asked; its name is looked up, and nothing is sent there.
+
+        Raises:
+            PrivateAddress: it may not.
+        """
+        from requests.utils import get_environ_proxies, select_proxy
+
+        from indexer.reach import Reach
+
+        reach = Reach(self._index.root, private_hosts=self._private_hosts)
+        if select_proxy(url, get_environ_proxies(url)):
+            reach.check_literal(url)
+        else:
+            reach.check_host(*origin(url))
+
     def close(self) -> None:
         """Close the connections that are kept open."""
         with self._lock:

@@ -35,9 +35,18 @@ class Health:
     Args:
         now: the current time.
         clock: monotonic seconds.
+        find_advice: returns what keeps the upstream's files away, if that is known.
     """
 
-    def __init__(self, index: Index, *, now: Callable[[], datetime], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        index: Index,
+        *,
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+        find_advice: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._find_advice = find_advice
         self._index = index
         self._now = now
         self._clock = clock
@@ -63,6 +72,10 @@ class Health:
             return 503, {"status": "failing", "version": __version__, "reasons": ["the store cannot be read"]}
         age = self._list_age(view)
         reasons = list(self._reasons(view, age))
+        try:
+            reasons += filter(None, [self._find_advice()])
+        except (StoreUnavailable, CorruptObject) as fault:  # a remark, without which everything works
+            logger.warning("%s", fault)
         return 200, {
             "status": "degraded" if reasons else "ok",
             "version": __version__,

@@ -172,7 +172,7 @@ def make_service(
         policy=policy,
         make_offers=make_offers,
         make_documents=cache(partial(_make_documents, store, index, mirror)),
-        make_health=cache(partial(_make_health, index)),
+        make_health=cache(partial(_make_health, index, store, settings)),
         render_metrics=partial(_render_metrics, metrics, index),
         count_page=lambda kept: metrics.count("pages", ("cache", "hit" if kept else "miss")),
     )
@@ -231,10 +231,22 @@ def _make_uses(store: ObjectStore) -> "Uses":
     return Uses(store, now=utc_now, run=run_in_thread)
 
 
-def _make_health(index: Index) -> "Health":
+def _make_health(index: Index, store: ObjectStore, settings: Settings) -> "Health":
     from pypi_lambda.health import Health
 
-    return Health(index, now=utc_now, clock=time.monotonic)
+    return Health(index, now=utc_now, clock=time.monotonic, find_advice=partial(find_advice, store, settings))
+
+
+def find_advice(store: ObjectStore, settings: Settings) -> str | None:
+    """Return what is known to keep all files of the upstream away, with the cure, or None where nothing is."""
+    if not settings.has_upstream:
+        return None
+    from indexer.url import parse_index_url
+    from pypi_lambda.file_hosts import find_hosts, sentence
+
+    index_url = parse_index_url(settings.upstream_index_url or default_upstream()).root
+    hosts, _ = find_hosts(store, index_url, settings.upstream_private_hosts)
+    return sentence(hosts) if hosts else None
 
 
 def gauges(index: Index) -> dict[str, float]:

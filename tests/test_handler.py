@@ -166,6 +166,7 @@ def test_reindex(function_code: Path, store: ObjectStore, tmp_path: Path) -> Non
         "seq": 3,
         "upstream": 2,
         "upstreamFault": None,
+        "privateHosts": [],
         "incoming": [f"{incoming.filename} is published"],
         "adopted": [f"projects/demo/{wheel.filename}"],
         "refused": refused,

@@ -49,6 +49,7 @@ def project(name: str, standing: str, rule: object, because: str, **more: object
         | {
             "unverified": 0,
             "dropped": {"count": 0, "files": []},
+            "privateHosts": [],
             **more,
         }
     )

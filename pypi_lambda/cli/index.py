@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import click
 
 from indexer.errors import IndexerError
+from pypi_lambda import file_hosts
 from pypi_lambda.cli.faults import WrongInput
 from pypi_lambda.cli.place import Place, Result, at_place, read_settings_here, upstream_option
 from pypi_lambda.clock import utc_now
@@ -82,6 +83,7 @@ def _reindex(place: Place) -> Result:
         f"reindexed: {names}, {len(done['adopted'])} files adopted",
         *(f"not published: {key}: {reason}" for key, reason in done["refused"].items()),
         *([] if fault is None else [fault]),
+        *([file_hosts.sentence(done["privateHosts"])] if done.get("privateHosts") else []),
     )
     return done
 

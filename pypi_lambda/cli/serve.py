@@ -57,7 +57,7 @@ def set_up(url: str) -> None:
     from indexer.probe import check_store
     from indexer.rebuild import load_snapshot, rebuild
     from pypi_lambda.admin import Users, add_first_user
-    from pypi_lambda.service import renderer_of
+    from pypi_lambda.service import find_advice, renderer_of
 
     settings = read_settings_here(None, None)
     store = open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
@@ -70,6 +70,8 @@ def set_up(url: str) -> None:
         click.echo(_welcome(url, settings.bucket, FIRST_USER, password, wanted))
     rebuild(store, renderer_of(settings))
     click.echo(f"serving {settings.bucket} on {url}{'' if settings.has_upstream else NO_UPSTREAM_TOLD}", err=True)
+    if (advice := find_advice(store, settings)) is not None:
+        click.echo(advice, err=True)
 
 
 def new_password() -> str:

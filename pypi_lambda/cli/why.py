@@ -2,6 +2,7 @@
 
 import click
 
+from pypi_lambda import file_hosts
 from pypi_lambda.cli.place import Place, Result, at_place
 
 
@@ -30,6 +31,8 @@ def lines_of(done: Result) -> list[str]:
         lines.append(done["upstreamFault"])
     if done.get("minAgeExempt"):
         lines.append(f"files of any age may enter: {done['minAgeExempt']!r} of UPSTREAM_MIN_AGE_EXEMPT covers it")
+    if done.get("privateHosts"):
+        lines.append(file_hosts.sentence(done["privateHosts"]))
     if "file" in done:
         return [*lines, *_file_lines(done["file"])]
     held = done.get("heldBack", [])

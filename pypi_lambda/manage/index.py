@@ -1,6 +1,6 @@
 """Commands on what is derived: reindex, rebuild, and taking a file in from the upstream."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from indexer.claim import FROM_ZERO, rebuild_up_to
 from indexer.errors import InvalidValue
@@ -11,8 +11,12 @@ from indexer.root import repair_root
 from indexer.value import value
 from pypi_lambda.context import Context, Result
 from pypi_lambda.dropbox import take_all
+from pypi_lambda.file_hosts import LOOK_EVERY_SECONDS, find_hosts, keep, look
 from pypi_lambda.manage.retention import retention_of
 from pypi_lambda.service import make_upstream, policy_of, renderer_of
+
+if TYPE_CHECKING:
+    from indexer.upstream import Upstream
 
 
 @value
@@ -26,9 +30,10 @@ class Reindex:
         """Carry it out."""
         store = context.service.store
         taken = take_all(store, context.service.make_publisher())
+        upstream = make_upstream(context.settings) if context.settings.has_upstream else None
         done = reindex(
             store,
-            make_upstream(context.settings) if context.settings.has_upstream else None,
+            upstream,
             renderer_of(context.settings),
             now=context.now,
             new_id=context.new_id,
@@ -44,6 +49,7 @@ class Reindex:
             "seq": seq,
             "upstream": done.upstream_count,
             "upstreamFault": done.upstream_fault,
+            "privateHosts": list(_find_private_hosts(context, upstream, done.sample)),
             "incoming": list(taken),
             "adopted": list(done.adopted),
             "refused": {refusal.key: refusal.reason for refusal in done.refused},
@@ -51,6 +57,23 @@ class Reindex:
                 reason: {"objects": amount.objects, "bytes": amount.size} for reason, amount in done.swept.items()
             },
         }
+
+
+def _find_private_hosts(
+    context: Context, upstream: "Upstream | None", names: tuple[ProjectName, ...]
+) -> tuple[str, ...]:
+    """Return the hosts of the upstream's files that may not be asked, looked at once a day while all is well."""
+    if upstream is None:
+        return ()
+    store, now = context.service.store, context.now()
+    known, at = find_hosts(store, upstream.index_url, context.settings.upstream_private_hosts)
+    if not names or (not known and 0 <= now.timestamp() - at < LOOK_EVERY_SECONDS):
+        return known
+    hosts = look(upstream, names)
+    if hosts is None:
+        return known
+    keep(store, upstream, hosts, now)
+    return hosts
 
 
 def _parse_up_to(field: str, value: object) -> int | None:

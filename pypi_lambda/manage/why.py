@@ -16,6 +16,7 @@ from indexer.simple import decompress
 from indexer.store import Stat
 from indexer.value import value
 from pypi_lambda.context import Context, Result
+from pypi_lambda.file_hosts import MAX_HOSTS, WHY_SECONDS, sentence, within
 from pypi_lambda.http import RequestError
 from pypi_lambda.index import CLOSED_STANDINGS, Page, ReadAhead, Standing, View
 from pypi_lambda.moments import find_moment
@@ -80,6 +81,7 @@ class Why:
         page, fault = _read_page(context, self.project, standing)
         entries: list[Entry] = page["files"]
         held = [entry for entry in entries if not is_old(find_moment(entry.get("upload-time")), min_age, now)]
+        hosts = self._find_private_hosts(context, standing, entries)
         told: Told = {
             "minAgeDays": min_age / timedelta(days=1),
             "minAgeExempt": find_match(self.project, policy.min_age_exempt),
@@ -88,10 +90,27 @@ class Why:
             "heldBack": [_times(entry, min_age) for entry in held],
             "unverified": sum(UNVERIFIED in entry for entry in entries),
             "dropped": page.get(DROPPED, {"count": 0, "files": []}),
+            "privateHosts": list(hosts),
         }
         if self.filename is None:
             return told
-        return told | {"file": self._of_file(context, self.filename, standing, page, min_age)}
+        file = self._of_file(context, self.filename, standing, page, min_age)
+        if hosts and file["delivered"] and not file["stored"]:
+            file |= {"delivered": False, "because": sentence(hosts)}
+        return told | {"file": file}
+
+    def _find_private_hosts(self, context: Context, standing: Standing, entries: list[Entry]) -> tuple[str, ...]:
+        """Return the hosts of the project's files, or of the one that is meant, that may not be asked."""
+        if standing is not Standing.UPSTREAM or not entries:
+            return ()
+        pages = context.service.mirror.pages
+
+        def find() -> tuple[str, ...]:
+            sources = pages.find_sources(self.project) or {}
+            urls = [source.url for name, source in sources.items() if self.filename in (None, name)]
+            return pages.upstream().find_private_hosts(urls, MAX_HOSTS)
+
+        return within(WHY_SECONDS, find) or ()
 
     def _of_file(
         self, context: Context, filename: Filename, standing: Standing, page: Entry, min_age: timedelta
