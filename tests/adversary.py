@@ -185,7 +185,7 @@ class Adversary:
         for fault in struck.faults:
             if fault.mischief is Mischief.SLOW:
                 fault.reached.set()
-                fault.release.wait(timeout=60)  # a test that fails must end
+                fault.release.wait(timeout=300)  # a test that fails must end
         if struck.has(Mischief.CRASH_BEFORE):
             self._crash(call)
         if struck.has(Mischief.UNAVAILABLE):

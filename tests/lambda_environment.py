@@ -59,8 +59,8 @@ class Function:
     handler: str = "pypi_lambda.handler.handler"
     region: str = "us-east-1"
     memory_mb: int = 1_024
-    timeout_seconds: float = 60.0
-    init_seconds: float = 10.0  # "Lambda limits the phase to 10 seconds"
+    timeout_seconds: float = 300.0
+    init_seconds: float = 300.0  # "Lambda limits the phase to 10 seconds", of a processor that does nothing else
     description: str = ""
     python: str = sys.executable
     prefix: tuple[str, ...] = ()

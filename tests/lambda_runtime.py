@@ -34,7 +34,7 @@ MAX_EVENT_BYTES = 1_048_576  # 1 MB, of an asynchronous invocation
 EVENT_TRIES = 3  # "if the function returns an error, Lambda attempts to run it two more times"
 LOOP_DEPTH = 16  # "approximately 16 times" in one chain, then Lambda drops the event
 RETRY_PAUSES_SECONDS = (0.05, 0.1)  # there it is one minute, then two
-WAIT_SECONDS = 60.0  # for what is under way to end; far longer than anything here takes
+WAIT_SECONDS = 600.0  # for what is under way to end; far longer than anything here takes
 
 
 class LambdaService:

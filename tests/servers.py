@@ -23,7 +23,7 @@ import pytest
 BUCKET = "contract"
 ACCESS_KEY = "testkey"
 SECRET_KEY = "testsecret"
-START_SECONDS = 30  # starting takes under a second, on a machine that runs nothing else
+START_SECONDS = 300  # starting takes under a second, on a machine that runs nothing else
 _ROOT = Path(__file__).parent.parent
 
 
@@ -171,7 +171,7 @@ def _await_bucket(server: S3Server, process: "subprocess.Popen[bytes]", log: Pat
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
         region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, read_timeout=5),
+        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, read_timeout=60),
     )
     deadline = time.monotonic() + START_SECONDS
     while True:
@@ -271,7 +271,7 @@ class FaultProxy:
         if fault is None:
             return self._forward(method, path, headers, body)
         if fault.hold is not None:
-            fault.hold.wait(timeout=30)
+            fault.hold.wait(timeout=300)
         if fault.cut:
             return replace(self._forward(method, path, headers, body), cut=True)
         if fault.forward:
@@ -281,7 +281,7 @@ class FaultProxy:
         return None if fault.status is None else _error(fault.status, fault.code)
 
     def _forward(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> _Answer:
-        connection = http.client.HTTPConnection(self.server.endpoint.removeprefix("http://"), timeout=30)
+        connection = http.client.HTTPConnection(self.server.endpoint.removeprefix("http://"), timeout=300)
         try:
             connection.request(method, path, body=body, headers=dict(headers))
             response = connection.getresponse()

@@ -349,7 +349,7 @@ def run_together(calls: list[Callable[[], object]]) -> list[IndexerError | None]
     raised: list[IndexerError | None] = [None] * len(calls)
 
     def run(number: int) -> None:
-        barrier.wait(timeout=60)
+        barrier.wait(timeout=300)
         try:
             calls[number]()
         except IndexerError as error:

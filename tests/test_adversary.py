@@ -120,7 +120,7 @@ def test_slow(inner: FolderStore) -> None:
     slow = Fault(Mischief.SLOW, at=0)
     thread = Thread(target=Adversary(inner, slow).put, args=("a/b", b"x"))
     thread.start()
-    assert slow.reached.wait(timeout=30)
+    assert slow.reached.wait(timeout=300)
     assert inner.find("a/b") is None
     slow.release.set()
     thread.join()

@@ -446,7 +446,7 @@ def test_orphan_is_not_replaced_under_a_retry(tmp_path: Path) -> None:
     pause = Fault(Mischief.SLOW, when=lambda call: (call.method, call.key) == ("put_new", log_key(1)))
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(make_app(Adversary(store, pause), new_id=ids("first ")), upload_request(OLD))
-        assert pause.reached.wait(timeout=60)
+        assert pause.reached.wait(timeout=300)
         second = make_app(store, new_id=ids("second "))(upload_request(other))
         pause.release.set()
         statuses = first.result().status, second.status

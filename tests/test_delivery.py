@@ -247,8 +247,8 @@ class TestBySignedUrl:
             for path, content in ((DEMO_FILE, DEMO.content), (SIX_FILE, SIX.content)):
                 location = site.get(path).headers["Location"]
                 assert site.get(path).headers["Location"] == location
-                assert requests.get(location, timeout=10).content == content
-                assert requests.get(location.partition("?")[0], timeout=10).status_code == 403
+                assert requests.get(location, timeout=300).content == content
+                assert requests.get(location.partition("?")[0], timeout=300).status_code == 403
                 assert site.head(path).headers["Content-Length"] == str(len(content))
 
 

@@ -50,7 +50,7 @@ def race(open_again: str, body: str, count: int = 6) -> list[str]:
         )
         for number in range(count)
     ]
-    return [process.communicate(timeout=60)[0].strip() for process in processes]
+    return [process.communicate(timeout=300)[0].strip() for process in processes]
 
 
 def test_put_new_race_of_processes(store: FolderStore, open_again: str) -> None:

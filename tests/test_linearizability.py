@@ -35,7 +35,7 @@ from tests.servers import BUCKET, S3Server
 UPLOADER = User(name=USERNAME, password=PASSWORD)
 JSON = "application/vnd.pypi.simple.v1+json"
 SWITCHED = tuple(f"switched-{number}" for number in range(6))  # names of the upstream that become private
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

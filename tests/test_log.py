@@ -216,7 +216,7 @@ def test_processes_race(tmp_path: Path) -> None:
         while seen[-1] < 160 and any(process.poll() is None for process in processes):
             seen.append(len(read(store)))
         for process in processes:
-            process.communicate(timeout=60)
+            process.communicate(timeout=300)
     finally:
         for process in processes:
             process.kill()

@@ -77,7 +77,7 @@ def send(parts: Parts, begun: dict[str, Any], content: bytes, user: User = ANN, 
         if part["arrived"] or (only is not None and part["number"] != only):
             continue
         if part["url"].startswith("http"):
-            assert requests.put(part["url"], data=body, timeout=10).status_code == 200
+            assert requests.put(part["url"], data=body, timeout=300).status_code == 200
         else:
             _, _, id_, number = part["url"].split("/")
             parts.put_part(request("PUT", part["url"], body=body), user, id_, number)

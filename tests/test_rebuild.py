@@ -333,7 +333,7 @@ def test_slow_rebuild_never_takes_the_snapshot_back(store: FolderStore) -> None:
     results: list[Rebuilt] = []
     slow = Thread(target=lambda: results.append(rebuild(Adversary(store, pause), RENDERER)))
     slow.start()
-    assert pause.reached.wait(timeout=30)
+    assert pause.reached.wait(timeout=300)
     extend(store, added("a", version="3.0"))
     fast = rebuild(store, RENDERER)
     pause.release.set()

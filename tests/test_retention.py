@@ -36,6 +36,7 @@ from pypi_lambda.uses import YOUNG, Uses
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import contents
 from tests.distributions import make_wheel
+from tests.mirrors import eventually
 from tests.servers import BUCKET, S3Server
 from tests.whole_index import SIX, WHEEL, WholeIndex, give, whole_index
 
@@ -307,10 +308,7 @@ def test_delivery_notes_the_use(tmp_path: Path) -> None:
             age(folder, CACHED, 2)
             for _ in range(3):
                 assert index.site.get(f"/simple/six/{SIX.filename}").status == 200
-            deadline = utc_now() + timedelta(seconds=10)
-            while set(contents(index.store, "cache-uses/")) != noted and utc_now() < deadline:
-                pass
-            assert set(contents(index.store, "cache-uses/")) == noted
+            eventually(lambda: set(contents(index.store, "cache-uses/")) == noted)  # noqa: B023
 
 
 class TestUses:

@@ -88,7 +88,7 @@ class S3Contract(SharedStoreContract):
         for key in ("a/put", "a/new", "a/small", "a/large"):
             url = store.signed_url(key, seconds=60)
             assert url is not None
-            with urllib.request.urlopen(url, timeout=10) as response:
+            with urllib.request.urlopen(url, timeout=300) as response:
                 assert response.headers["Content-Type"] == "text/plain"
 
     @pytest.mark.parametrize("immutable", [False, True])
@@ -114,7 +114,7 @@ class S3Contract(SharedStoreContract):
     def _cache_control(self, store: ObjectStore, key: str) -> str | None:
         url = store.signed_url(key, seconds=60)
         assert url is not None
-        with urllib.request.urlopen(url, timeout=10) as response:
+        with urllib.request.urlopen(url, timeout=300) as response:
             value: str | None = response.headers["Cache-Control"]
             return value
 
@@ -189,7 +189,7 @@ class TestMinistack(S3Contract):
 
 def get(url: str) -> tuple[int, bytes]:
     try:
-        with urllib.request.urlopen(url, timeout=10) as response:
+        with urllib.request.urlopen(url, timeout=300) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         with error:

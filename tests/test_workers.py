@@ -7,7 +7,7 @@ from threading import Barrier
 
 from indexer.workers import Workers
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 300
 
 
 def threads_of(workers: Workers, count: int) -> set[threading.Thread]:

@@ -45,7 +45,7 @@ def _upload_until_killed(
 
     with ThreadPoolExecutor(len(wheels)) as pool:
         running = [pool.submit(upload, mine) for mine in wheels]
-        enough.wait(timeout=60)
+        enough.wait(timeout=300)
         server.kill()
         for each in running:
             each.result()
@@ -81,7 +81,7 @@ def test_a_killed_download_leaves_nothing(place: Place, upstream: FakeUpstream, 
         user = server.user
         server.await_reindexed()
         asked = pool.submit(server.answers, file)
-        assert arrived.wait(timeout=60)
+        assert arrived.wait(timeout=300)
         server.kill()
         assert asked.result() is False
     release.set()

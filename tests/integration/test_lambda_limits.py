@@ -101,7 +101,7 @@ def follow(answer: Answer) -> tuple[str, bytes]:
     assert answer.status == 302, answer.text
     with requests.Session() as session:
         session.trust_env = False
-        found = session.get(answer.headers["location"], timeout=60)
+        found = session.get(answer.headers["location"], timeout=300)
     assert found.status_code == 200
     return found.headers["Content-Type"], found.content
 
@@ -194,7 +194,7 @@ def test_large_upload(site: LambdaSite, store: ObjectStore, prefix: str, clients
     body, content_type = upload_form(wheel)
     with front_of(site, FUNCTION_URL) as front, requests.Session() as session:
         session.trust_env = False
-        response = session.post(f"{front.url}/", data=body, headers={"Content-Type": content_type}, timeout=60)
+        response = session.post(f"{front.url}/", data=body, headers={"Content-Type": content_type}, timeout=300)
         assert response.status_code == 413
     key = f"incoming/{wheel.filename}"
     store.put(key, wheel.content)

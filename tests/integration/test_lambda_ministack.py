@@ -111,7 +111,7 @@ def _client(server: S3Server, name: str) -> Any:
         aws_access_key_id=server.environ["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=server.environ["AWS_SECRET_ACCESS_KEY"],
         region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, read_timeout=60),
+        config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, read_timeout=300),
     )
 
 

@@ -64,14 +64,14 @@ class Emulated:
         self._session.trust_env = False
 
     def call(self, event: object) -> Any:
-        return self._session.post(self._url, data=json.dumps(event), timeout=60).json()
+        return self._session.post(self._url, data=json.dumps(event), timeout=300).json()
 
     def close(self) -> None:
         self._session.close()
 
     def listens(self) -> bool:
         try:
-            self._session.get(self._url, timeout=60)
+            self._session.get(self._url, timeout=300)
         except requests.ConnectionError:
             return False
         return True

@@ -71,7 +71,7 @@ class Uploader:
         body, content_type = upload_form(wheel)
         session: requests.Session = self._own.session
         headers = {"Content-Type": content_type}
-        return session.post(f"{self._server.url}/", data=body, headers=headers, timeout=60).status_code
+        return session.post(f"{self._server.url}/", data=body, headers=headers, timeout=300).status_code
 
 
 def _statuses(server: Server) -> set[int]:

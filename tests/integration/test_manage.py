@@ -146,7 +146,7 @@ def test_the_log(server: Server, place: Place, tmp_path: Path) -> None:
             eventually(lambda: f"yanked {OLD.filename}" in output.read_text())
         finally:
             followed.terminate()
-            followed.wait(timeout=60)
+            followed.wait(timeout=300)
     assert [line.rpartition("  ")[2].split()[0] for line in output.read_text().splitlines()] == ["published", "yanked"]
 
 

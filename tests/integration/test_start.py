@@ -171,7 +171,7 @@ def test_interrupted(workers: str, place: Place, upstream: FakeUpstream, logs: P
     with serving(place, logs, upstream=upstream.url, options=["--workers", workers]) as server:
         eventually(lambda: server.answers("/simple/requests/"))
         os.killpg(server.process.pid, signal.SIGINT)
-        assert server.process.wait(timeout=20) == 0  # granian would wait for 30
+        assert server.process.wait(timeout=29) == 0  # granian would wait for 30
 
 
 def test_stopped_while_it_starts(seaweedfs: S3Server, upstream: FakeUpstream, logs: Path) -> None:
@@ -188,7 +188,7 @@ def test_stopped_while_it_starts(seaweedfs: S3Server, upstream: FakeUpstream, lo
             before = len(proxy.requests)
             eventually(lambda: sum("snapshot" in path for _, path in proxy.requests[before:]) >= 2)
             started.process.send_signal(signal.SIGTERM)
-            assert started.process.wait(timeout=20) == 0  # granian would wait for 30
+            assert started.process.wait(timeout=29) == 0  # granian would wait for 30
             answers.set()
 
 
