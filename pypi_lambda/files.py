@@ -19,11 +19,11 @@ from pypi_lambda.delivery import IMMUTABLE, Delivery, exceeds_limit
 from pypi_lambda.http import NO_SNIFFING, PLAIN_TEXT, Forbidden, NotFound, Request, Response
 from pypi_lambda.index import CLOSED_STANDINGS, Index, Page, ReadAhead, Standing, View
 from pypi_lambda.mirror import Mirror
-from pypi_lambda.mirrored_metadata import NoMetadata
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from pypi_lambda.mirrored_metadata import NoMetadata
     from pypi_lambda.offered import Offers
 
 
@@ -111,6 +111,8 @@ class Files:
         if self._chooses_files or look.moment is not None:
             self._check_offered(standing, look, None if look.is_private else found)
         if look.is_metadata:
+            from pypi_lambda.mirrored_metadata import NoMetadata
+
             ahead = ReadAhead(key=look.key, stored=found)
             try:
                 metadata = self._mirror.get_metadata(look.name, look.filename, ahead, seconds=request.seconds)
@@ -178,7 +180,7 @@ class Files:
         return Response(status=200, headers=(*headers, ("Content-Length", str(len(body)))), body=body)
 
 
-def _no_metadata(fault: NoMetadata) -> Response:
+def _no_metadata(fault: "NoMetadata") -> Response:
     """Return what makes a client that was told of metadata pass over the wheel, as uv does when it has read it itself.
 
     A page that the client has read already says that there is some, and pip 26.3 and uv 0.13.9 end at any status but

@@ -5,23 +5,22 @@ Where a file comes from, and whether there is one, is what `pypi_lambda.mirrored
 
 import logging
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from indexer.digests import Counted, verified
 from indexer.events import timestamp
 from indexer.keys import METADATA, cache_key
 from indexer.names import Filename, ProjectName
 from indexer.store import ObjectStore
-from pypi_lambda.failures import left_out
 from pypi_lambda.http import NotFound
 from pypi_lambda.index import ReadAhead
 from pypi_lambda.ingestion import Ingestions, StillArriving
-from pypi_lambda.mirrored_metadata import WHEEL, MirroredMetadata
 from pypi_lambda.mirrored_pages import MirroredPages
 
 if TYPE_CHECKING:
     from indexer.sources import Source
     from indexer.store import Stat
+    from pypi_lambda.mirrored_metadata import MirroredMetadata
 
 MAX_FILE_BYTES = 21_474_836_480  # 20 GiB: the largest public wheels have 5
 
@@ -52,7 +51,12 @@ class Mirror:
         self.note_use = note_use
         self._store = store
         self._ingestions = ingestions
-        self._metadata = MirroredMetadata(store, pages)
+
+    @cached_property
+    def _metadata(self) -> "MirroredMetadata":
+        from pypi_lambda.mirrored_metadata import MirroredMetadata  # a page and a file are asked for without it
+
+        return MirroredMetadata(self._store, self.pages)
 
     def ingest(
         self, name: ProjectName, filename: Filename, *, seconds: float | None = None, may_send_away: bool = False
@@ -109,6 +113,7 @@ class Mirror:
             self._metadata.take(name, wheel, source, lambda: self._take_file(name, wheel, source))
 
     def _take_file(self, name: ProjectName, filename: Filename, source: "Source") -> None:
+        from indexer.digests import Counted, verified
 
         key = cache_key(name, filename)
         if self._store.stat(key) is not None:
@@ -139,6 +144,8 @@ class Mirror:
             NoMetadata: it is a wheel without any.
             DigestMismatch, UpstreamUnavailable: as for `ingest`.
         """
+        from pypi_lambda.mirrored_metadata import WHEEL
+
         key = cache_key(name, filename)
         file = Filename(filename.removesuffix(METADATA))
         stored = ahead.stored if ahead is not None and ahead.key == key else self._store.find(key)
@@ -178,6 +185,8 @@ class Mirror:
         if filename not in sources:
             reason = self.pages.find_dropped(name, filename)
             if reason is not None:
+                from pypi_lambda.failures import left_out
+
                 raise left_out(name, filename, reason)
             raise NotFound(f"project {name!r} has no file {filename!r}")
         return sources[filename]

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from indexer.errors import StoreUnavailable, UpstreamNonsense, UpstreamUnavailable
 from indexer.json_bytes import decode_json
-from indexer.marks import find_dropped
 from indexer.names import Filename, ProjectName
 from indexer.simple import Renderer, compress, decompress
 from indexer.store import ObjectStore, Stored
@@ -131,6 +130,8 @@ class MirroredPages:
         kept = self._pages.find(name)
         if kept is None:
             return None
+        from indexer.marks import find_dropped
+
         return find_dropped(decode_json(decompress(self._kept.keys(name)[0], kept.page.body)), filename)
 
     def fill(
