@@ -9,6 +9,7 @@ from indexer.digests import verified
 from indexer.errors import CorruptObject, DigestMismatch, Missing
 from indexer.events import Event
 from indexer.findings import Findings, Remedy, Severity
+from indexer.json_bytes import decode_json
 from indexer.keys import (
     CACHE,
     METADATA,
@@ -18,6 +19,7 @@ from indexer.keys import (
     mirrored_sources_key,
 )
 from indexer.names import Filename, ProjectName
+from indexer.simple import decompress
 from indexer.sources import Source, decode_sources
 from indexer.store import ObjectStore, Stat, Stored
 from indexer.verify_project import Group
@@ -55,9 +57,11 @@ class MirrorExaminer:
                 if key.startswith(MIRRORED_PAGES):
                     problem = "the page is out of use: its check is missing, as of a project that the upstream dropped"
                     self._findings.unneeded(key, problem)
-        for key, held in group.objects.items():
-            if key.startswith(CACHE):
-                self._check_file(key, held.size, sources, deep=deep)
+        cached = {key: held.size for key, held in group.objects.items() if key.startswith(CACHE)}
+        for key, size in cached.items():
+            if not key.endswith(METADATA):
+                self._check_file(key, size, sources, deep=deep)
+        self._check_metadata(name, [key for key in cached if key.endswith(METADATA)], deep=deep)
 
     def finish(self) -> None:
         """All was looked at."""
@@ -92,22 +96,50 @@ class MirrorExaminer:
 
     def _check_file(self, key: str, size: int, sources: Mapping[Filename, Source], *, deep: bool) -> None:
         filename = key.rpartition("/")[2]
-        source = sources.get(Filename(filename.removesuffix(METADATA)))
+        source = sources.get(Filename(filename))
         self.files += 1
         if source is None:
             self.unproved += 1
             return
-        is_metadata = filename.endswith(METADATA)
-        hashes = source.hashes if not is_metadata else {} if isinstance(source.metadata, bool) else source.metadata
-        announced = None if is_metadata else source.size
-        if not is_metadata and not source.is_proved:
+        announced = source.size
+        if not source.is_proved:
             problem = "it is unverified: the upstream announced no digest that proves it"
             self._findings.add(key, problem, Severity.NOTE, Remedy.LOOK)
-        if announced is not None and announced != size and (is_metadata or not source.is_proved):
+        if announced is not None and announced != size and not source.is_proved:
             problem = f"it has {size:,} bytes, and the upstream announced {announced:,}"
             self._findings.add(key, problem, Severity.DERIVED, Remedy.FETCH)
         elif deep or (announced is not None and announced != size):  # clients go by the digest, not by the size
-            self._check_digest(key, hashes)
+            self._check_digest(key, source.hashes)
+
+    def _check_metadata(self, name: ProjectName, keys: list[str], *, deep: bool) -> None:
+        """Compare the metadata of files with what the page says of it, and with the names of these files."""
+        self.files += len(keys)
+        said = self._find_said(name) if deep and keys else {}
+        for key in keys:
+            filename = Filename(key.rpartition("/")[2].removesuffix(METADATA))
+            if deep and not self._is_metadata(key, name, filename):
+                problem = "it is not the metadata of that file: an earlier version kept whatever the upstream sent"
+                self._findings.add(key, problem, Severity.DERIVED, Remedy.FETCH)
+            elif isinstance(hashes := said.get(filename), dict):
+                self._check_digest(key, hashes)
+            else:
+                self.unproved += 1
+
+    def _is_metadata(self, key: str, name: ProjectName, filename: Filename) -> bool:
+        from indexer.metadata_identity import is_metadata_of, version_in
+
+        stored = self._store.find(key)
+        return stored is None or is_metadata_of(stored.body, name, version_in(filename))
+
+    def _find_said(self, name: ProjectName) -> Mapping[str, object]:
+        """Return what the page says of metadata, by file: a digest that was found in the wheel stands there alone."""
+        key = mirrored_page_key(name)
+        stored = self._store.find(key)
+        try:
+            files = [] if stored is None else decode_json(decompress(key, stored.body))["files"]
+            return {file["filename"]: file.get("core-metadata") for file in files}
+        except (CorruptObject, ValueError, TypeError, LookupError):  # which was reported when the page was looked at
+            return {}
 
     def _check_digest(self, key: str, hashes: Mapping[str, str]) -> None:
         if not hashes:

@@ -91,7 +91,8 @@ class MirroredMetadata:
             self._store.put(_key(name, file), body, immutable=True)
         digest = sha256(body).hexdigest()
         if source.metadata_sha256 != digest:
-            self._pages.fill(name, file, metadata={"sha256": digest})
+            # A digest that is wrong must go; without one, other mirrors read the wheel.
+            self._pages.fill(name, file, metadata={"sha256": digest}, is_needed=bool(source.metadata_hashes))
         return body
 
     def _fetch(self, name: ProjectName, file: Filename, source: "Source") -> bytes | None:

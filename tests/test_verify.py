@@ -23,6 +23,7 @@ from pypi_lambda.mirror_examiner import MirrorExaminer
 from pypi_lambda.service import make_service
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import added, contents
+from tests.distributions import make_metadata, make_wheel
 from tests.servers import BUCKET
 from tests.whole_index import SDIST, WHEEL, WholeIndex, ask_for_six, whole_index
 
@@ -328,3 +329,39 @@ def test_object_that_is_replaced_meanwhile(tmp_path: Path) -> None:
         examiner = MirrorExaminer(Adversary(index.store, fault), findings)
         examiner.examine(group, deep=False)
         assert findings.damage == 0
+
+
+class TestMirroredMetadata:
+    """What an earlier version kept beside mirrored files, whatever the upstream had sent."""
+
+    @pytest.mark.parametrize(
+        "kept",
+        [b"", b"<!DOCTYPE html><title>Sign in</title>", make_metadata("seven", "1.17.0"), make_metadata("six", "1.16")],
+        ids=["nothing", "login page", "another project", "another version"],
+    )
+    @pytest.mark.parametrize("is_listed", [True, False])
+    def test_kept_wrongly(self, index: WholeIndex, kept: bytes, is_listed: bool) -> None:
+        """It is named by a verification that reads files, and goes when repairs are asked for."""
+        key = index.keys["mirrored metadata"]
+        index.store.put(key, kept)
+        if not is_listed:  # as when the upstream has dropped the project
+            for part in ("check", "mirrored page", "sources"):
+                index.store.delete(index.keys[part])
+        assert named(index.run("verify"), "derived") == set()
+        done = index.run("verify", deep=True)
+        assert [found["problem"] for found in done["findings"] if found["key"] == key] == [
+            "it is not the metadata of that file: an earlier version kept whatever the upstream sent"
+        ]
+        index.run("verify", deep=True, repair=True)
+        assert index.store.find(key) is None
+
+    @pytest.mark.parametrize("said", [True, {"sha256": "0" * 64}, {"sha512": "0" * 128}], ids=str)
+    def test_corrected_digest(self, index: WholeIndex, said: Any) -> None:
+        """Metadata that was found in the wheel is no damage, whatever the upstream announced for it."""
+        wheel = make_wheel("seven", "1.0")
+        index.site.upstream.add(wheel, core_metadata=said)
+        index.site.get(f"/simple/seven/{wheel.filename}.metadata")
+        assert index.store.get(f"cache/seven/{wheel.filename}.metadata").body == wheel.metadata
+        assert named(index.run("verify", deep=True), "derived", "truth") == set()
+        index.store.put(f"cache/seven/{wheel.filename}.metadata", wheel.metadata + b"Summary: more\n")
+        assert named(index.run("verify", deep=True), "derived") == {f"cache/seven/{wheel.filename}.metadata"}

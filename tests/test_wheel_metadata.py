@@ -1,6 +1,7 @@
 """Metadata for every wheel: taken out of it where the upstream has none, and out of parts of it where it can be."""
 
 import gzip
+import hashlib
 import random
 import zlib
 from collections.abc import Iterator
@@ -158,6 +159,33 @@ class TestFromTheWhole:
                 break
             else:
                 pytest.fail("it never arrives")
+
+
+class TestDigestOnThePage:
+    @pytest.mark.parametrize(
+        ("said", "then"),
+        [
+            (None, True),
+            (True, True),
+            ({"sha256": "0" * 64}, {"sha256": BIG.metadata_sha256}),
+            ({"sha256": BIG.metadata_sha256}, {"sha256": BIG.metadata_sha256}),
+        ],
+        ids=["nothing", "true", "wrong", "right"],
+    )
+    @pytest.mark.parametrize("html_only", [False, True], ids=["JSON", "HTML"])
+    def test_of_a_long_page(
+        self, mirror: Mirror, store: FolderStore, upstream: FakeUpstream, html_only: bool, said: Any, then: Any
+    ) -> None:
+        """A long page is written anew for a digest only where it would say a wrong one."""
+        upstream.html_only = html_only
+        metadata = None if said is None else BIG.metadata
+        more = {} if said is None else {"core_metadata": said}
+        add(upstream, **{"metadata": metadata, **more})
+        for number in range(1_500):
+            digest = hashlib.sha256(bytes([number % 256, number // 256])).hexdigest()
+            upstream.add_file("six", f"six-0.{number}.tar.gz", b"", hashes={"sha256": digest})
+        assert mirror.get_metadata(SIX, METADATA, None) == BIG.metadata
+        assert announced(mirror, store) == then
 
 
 class TestTakenIn:
