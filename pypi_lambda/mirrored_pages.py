@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pypi_lambda.failures import Failure
 
 ABSENT_SECONDS = 60  # a name that the upstream does not have is not asked for again: somebody mistyped it in a build
-# 64 KiB: the page of some 1,100 files, made anew in 8 ms of CPU and two writes; each time, clients' copies are outdated.
+# 64 KiB: the page of some 1,100 files, made anew in 8 ms and two writes; each time, clients' copies are outdated.
 CHEAP_PAGE_BYTES = 65_536
 MAX_LOGGED = 5  # of the files that a page is served without; the page names more
 MAX_REMEMBERED = 4_096  # names of which a failure or the absence is remembered, each

@@ -23,9 +23,9 @@ from pypi_lambda.mirror_examiner import MirrorExaminer
 from pypi_lambda.service import make_service
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import added, contents
-from tests.distributions import make_metadata, make_wheel
+from tests.distributions import make_metadata
 from tests.servers import BUCKET
-from tests.whole_index import SDIST, WHEEL, WholeIndex, ask_for_six, whole_index
+from tests.whole_index import SDIST, SIX, WHEEL, WholeIndex, ask_for_six, whole_index
 
 TRUTH = ("log/", "projects/", "users/", "tokens/")
 # What of each kind's damage is: who can tell it again.
@@ -358,10 +358,15 @@ class TestMirroredMetadata:
     @pytest.mark.parametrize("said", [True, {"sha256": "0" * 64}, {"sha512": "0" * 128}], ids=str)
     def test_corrected_digest(self, index: WholeIndex, said: Any) -> None:
         """Metadata that was found in the wheel is no damage, whatever the upstream announced for it."""
-        wheel = make_wheel("seven", "1.0")
-        index.site.upstream.add(wheel, core_metadata=said)
-        index.site.get(f"/simple/seven/{wheel.filename}.metadata")
-        assert index.store.get(f"cache/seven/{wheel.filename}.metadata").body == wheel.metadata
-        assert named(index.run("verify", deep=True), "derived", "truth") == set()
-        index.store.put(f"cache/seven/{wheel.filename}.metadata", wheel.metadata + b"Summary: more\n")
-        assert named(index.run("verify", deep=True), "derived") == {f"cache/seven/{wheel.filename}.metadata"}
+        key, upstream = index.keys["mirrored metadata"], index.site.upstream
+        for lost in (key, index.keys["check"]):
+            index.store.delete(lost)
+        upstream.add(SIX, core_metadata=said)
+        try:
+            index.site.get(f"/simple/six/{SIX.filename}.metadata")
+        finally:
+            upstream.add(SIX)
+        assert index.store.get(key).body == SIX.metadata
+        assert key not in named(index.run("verify", deep=True))
+        index.store.put(key, SIX.metadata + b"Summary: more\n")
+        assert key in named(index.run("verify", deep=True), "derived")
