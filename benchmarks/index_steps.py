@@ -166,12 +166,14 @@ def root_html(folder: Path) -> Mapping[str, Any]:
 
 def _root(folder: Path, extension: str) -> Mapping[str, Any]:
     from indexer.rebuild import load_snapshot
-    from indexer.root import put_root
+    from indexer.root import put_entries
     from indexer.simple import Renderer
 
     store = _open(folder)
     snapshot = load_snapshot(store, Renderer()).snapshot
-    return measured(lambda: put_root(store, snapshot, extension))
+    upstream = snapshot.upstream
+    assert upstream is not None
+    return measured(lambda: put_entries(store, upstream.names_sha256, extension))
 
 
 def measured(work: Callable[[], object]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Pages of the simple API as text: HTML of a project, HTML and JSON of the root listing.
+"""A project's page of the simple API as HTML.
 
 Pure. Trusts no string: whatever an upstream says in a name, a reason or a digest stays text. Knows no format
 negotiation, no compression and no store.
@@ -8,28 +8,22 @@ status (792).
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import islice
 
 from indexer.digests import Hashes
 from indexer.wire import API_VERSION, HeldBack, ProjectFile, ProjectPage
 
-_NAMES_PER_CHUNK = 10_000  # about 500 KB of text at a time; a listing has 927,000 names
-
-_HEAD = f"""<!DOCTYPE html>
+HEAD = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="pypi:repository-version" content="{API_VERSION}">
 """
-_FOOT = "</body>\n</html>\n"
+FOOT = "</body>\n</html>\n"
 
 _SPECIAL = re.compile(r"""[&<>"'\r]""")
 _DIGEST = re.compile(r"[A-Za-z0-9_-]+=[0-9A-Fa-f]+")
 _UNQUOTED = re.compile(r"[A-Za-z0-9._~-]*")
 _UNQUOTED_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-")
-_NORMALIZED_LINES = re.compile(r"[a-z0-9-]+(?:\n[a-z0-9-]+)*")
-_SEPARATORS = re.compile(r"[-_.]+")
 
 
 def render_project_html(page: ProjectPage, *, hash_metadata: bool = True) -> bytes:
@@ -48,8 +42,8 @@ def render_project_html(page: ProjectPage, *, hash_metadata: bool = True) -> byt
     anchors = [_anchor(file, hash_metadata) for file in page["files"]]
     held = _held_back(page["_held-back"]) if "_held-back" in page else ""
     dropped = _dropped(page["_dropped"]["count"]) if "_dropped" in page else ""
-    head = f"{_HEAD}{''.join(metas)}<title>{title}</title>\n</head>\n<body>\n<h1>{title}</h1>\n{held}{dropped}"
-    text = f"{head}{''.join(anchors)}{_FOOT}"
+    head = f"{HEAD}{''.join(metas)}<title>{title}</title>\n</head>\n<body>\n<h1>{title}</h1>\n{held}{dropped}"
+    text = f"{head}{''.join(anchors)}{FOOT}"
     return text.encode("utf-8", "replace")
 
 
@@ -60,34 +54,6 @@ def _held_back(held: HeldBack) -> str:
 
 def _dropped(count: int) -> str:
     return f"<!-- {count} more files of the upstream are left out, named under _dropped in the JSON page -->\n"
-
-
-def render_root_html(names: Iterable[str]) -> Iterator[bytes]:
-    """Yield the root listing's HTML in chunks; a name that is not normalised links to its normal form."""
-    yield f"{_HEAD}<title>Simple index</title>\n</head>\n<body>\n".encode()
-    for chunk in _chunks(names):
-        if _NORMALIZED_LINES.fullmatch("\n".join(chunk)):  # one match for all is what makes a million names quick
-            text = "".join([f'<a href="{name}/">{name}</a>\n' for name in chunk])
-        else:
-            text = "".join([f'<a href="{_project_link(name)}">{_escape(name)}</a>\n' for name in chunk])
-        yield text.encode("utf-8", "replace")
-    yield _FOOT.encode()
-
-
-def render_root_json(names: Iterable[str]) -> Iterator[bytes]:
-    """Yield the root listing's JSON in chunks."""
-    yield f'{{"meta":{{"api-version":"{API_VERSION}"}},"projects":['.encode()
-    comma = ""
-    for chunk in _chunks(names):
-        if _NORMALIZED_LINES.fullmatch("\n".join(chunk)):
-            objects = '{"name":"' + '"},{"name":"'.join(chunk) + '"}'
-        else:
-            from json import dumps
-
-            objects = ",".join([f'{{"name":{dumps(name)}}}' for name in chunk])
-        yield f"{comma}{objects}".encode()
-        comma = ","
-    yield b"]}"
 
 
 def file_link(filename: str) -> str:
@@ -153,13 +119,3 @@ def _escape(text: str) -> str:
         return text
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace('"', "&quot;").replace("'", "&#39;").replace("\r", "&#13;")
-
-
-def _project_link(name: str) -> str:
-    return file_link(_SEPARATORS.sub("-", name).lower()) + "/"
-
-
-def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
-    remaining = iter(names)
-    while chunk := list(islice(remaining, _NAMES_PER_CHUNK)):
-        yield chunk

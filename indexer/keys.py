@@ -54,9 +54,9 @@ def page_key(name: ProjectName, seq: int, tag: str, extension: str) -> str:
     return f"{PAGES}{name}/{seq:020}-{tag}.{extension}{PACKED_SUFFIX}"
 
 
-def listing_key(seq: int, tag: str, extension: str) -> str:
-    """Return the key of the root listing after event `seq`, the last that changed the set of names."""
-    return f"{INDEX}{seq:020}-{tag}.{extension}{PACKED_SUFFIX}"
+def blocks_key(names_sha256: str, tag: str, extension: str) -> str:
+    """Return the key of the root listing's entries of the upstream's names, of the list with this digest."""
+    return f"{INDEX}{names_sha256}-{tag}.{extension}.blocks"
 
 
 def names_key(names_sha256: str) -> str:
@@ -131,7 +131,7 @@ def page_copy_key(name: str, digest: str, extension: str) -> str:
 
 def listing_copy_key(listing: str, address: str, extension: str) -> str:
     """Return the key of a copy of a root listing, given a digest of the address that its links begin with."""
-    return f"{COPIES}{listing}-{address}.{extension}"
+    return f"{COPIES}{INDEX}{listing}-{address}.{extension}"
 
 
 def probe_key(nonce: str) -> str:

@@ -23,7 +23,7 @@ from indexer.retention import (
     sweep_removed,
     sweep_superseded,
 )
-from indexer.root import RENDERERS, Selection, put_root, root_key
+from indexer.root import Selection, put_missing_entries
 from indexer.simple import Renderer
 from indexer.snapshot import Snapshot, UpstreamNames
 from indexer.store import ObjectStore
@@ -91,7 +91,9 @@ def reindex(
     sample: tuple[ProjectName, ...] = ()
     try:
         if upstream is not None:
-            sample = _refresh(store, upstream, before, now=now, id=new_id(), by=by, on_progress=on_progress)
+            sample = _refresh(
+                store, upstream, before, now=now, id=new_id(), by=by, on_progress=on_progress, selection=selection
+            )
     except UpstreamUnavailable as error:
         fault = str(error)
         logger.warning("%s; going on with the list that is known", error)
@@ -102,14 +104,13 @@ def reindex(
 
     adopted, refused = _adopt(store, renderer, before, now=timestamp(now()), new_id=new_id, see=see)
     rebuilt = rebuild(store, renderer)
-    for extension in RENDERERS:
-        if store.stat(root_key(rebuilt.snapshot, extension, selection)) is None:
-            put_root(store, rebuilt.snapshot, extension, selection)
+    known = rebuilt.snapshot.upstream if upstream is not None else None
+    if known is not None:
+        put_missing_entries(store, known.names_sha256, selection)
     sweep = Sweep(store)
     sweep_superseded(store, sweep, rebuilt.snapshot, now())
     sweep_mirror(store, sweep, retention.mirror_days, now())
     sweep_removed(sweep, removed.values(), rebuilt.snapshot)
-    known = rebuilt.snapshot.upstream if upstream is not None else None
     return Reindexed(
         rebuilt=replace(rebuilt, changed=first.changed or rebuilt.changed, pages=first.pages + rebuilt.pages),
         upstream_count=None if known is None else known.count,
@@ -130,6 +131,7 @@ def _refresh(
     id: str,
     by: str,
     on_progress: Progress | None,
+    selection: Selection | None,
 ) -> tuple[ProjectName, ...]:
     """Take the upstream's list, and return some names of it."""
     known = snapshot.upstream
@@ -144,6 +146,7 @@ def _refresh(
         logger.info("the upstream still lists the same %d projects", count)
         return sample
     put_master(store, content)
+    put_missing_entries(store, names_sha256, selection)  # before the event: nobody has to wait for the root listing
     change = UpstreamRefreshed(names_sha256=names_sha256, count=count)
     Log(store).append(snapshot.head, change, by=by, at=timestamp(now()), id=id)
     logger.info("the upstream lists %d projects", count)

@@ -132,8 +132,8 @@ def sweep_superseded(store: ObjectStore, sweep: Sweep, snapshot: Snapshot, now: 
     """
     current = "" if snapshot.upstream is None else snapshot.upstream.names_sha256
     sweep.take(SUPERSEDED, (stat for stat in _old_lists(store, now) if not (current and current in stat.key)))
-    roots = (stat for stat in store.list(INDEX) if stat.key < f"{INDEX}{snapshot.index_seq:020}-~")
-    sweep.take(SUPERSEDED, _replaced(roots, now - KEEP_SUPERSEDED))
+    old = (stat for stat in store.list(INDEX) if stat.modified < now - KEEP_SUPERSEDED)
+    sweep.take(SUPERSEDED, (stat for stat in old if not (current and current in stat.key)))
     for _, pages in groupby(store.list(PAGES), key=lambda stat: project_of(PAGES, stat.key)):
         sweep.take(SUPERSEDED, _replaced(pages, now - KEEP_PAGES))
     for prefix in TRANSIENT:

@@ -1,14 +1,12 @@
 """The snapshot, the upstream's names and the root listings against what they are made of."""
 
-import zlib
-from hashlib import sha256
-
 from indexer.errors import CorruptObject, Missing
 from indexer.findings import Findings, Remedy, Severity
 from indexer.frame import BadFrame, unpack
 from indexer.keys import SNAPSHOT_KEY, filter_key, names_key
 from indexer.master import MAX_NAMES_BYTES, get_names
-from indexer.root import RENDERERS, Selection, render_root, root_key
+from indexer.root import Selection, entries_key, is_whole
+from indexer.root_text import ROOT_TEXTS
 from indexer.snapshot import MAX_SNAPSHOT_BYTES, NameFilter, Snapshot, encode_snapshot
 from indexer.store import ObjectStore, Stored
 from indexer.value import replace
@@ -38,8 +36,8 @@ def check_derived(
         known = names or (snapshot.upstream and snapshot.upstream.filter)
         upstream = folded.upstream and replace(folded.upstream, filter=known)
         _check_snapshot(findings, stored, replace(folded, upstream=upstream))
-    if folded.head.seq and (folded.upstream is None or names is not None):
-        _check_roots(store, findings, folded, selection)
+    if folded.upstream is not None and names is not None:
+        _check_entries(store, findings, folded.upstream.names_sha256, selection)
 
 
 def _find_filter(store: ObjectStore, findings: Findings, folded: Snapshot) -> NameFilter | None:
@@ -78,27 +76,11 @@ def _holds(body: bytes, content: bytes, *, limit: int) -> bool:
         return False
 
 
-def _check_roots(store: ObjectStore, findings: Findings, snapshot: Snapshot, selection: Selection | None) -> None:
-    for extension in RENDERERS:
-        key = root_key(snapshot, extension, selection)
+def _check_entries(store: ObjectStore, findings: Findings, names_sha256: str, selection: Selection | None) -> None:
+    for extension in ROOT_TEXTS:
+        key = entries_key(names_sha256, extension, selection)
         stored = store.find(key)
         if stored is None:
             findings.add(key, "the root listing is not made yet, or was deleted", Severity.NOTE, Remedy.WAIT)
-            continue
-        expected = sha256()
-        for chunk in render_root(store, snapshot, extension, selection):
-            expected.update(chunk)
-        if _digest_of_gzip(stored.body) != expected.hexdigest():
-            findings.stale(key, "the root listing is not what the snapshot and the upstream's names make of it")
-
-
-def _digest_of_gzip(body: bytes) -> str | None:
-    """Return the digest of one gzip member's content, or None when it is damaged."""
-    unpacker, digest, rest = zlib.decompressobj(zlib.MAX_WBITS | 16), sha256(), body
-    try:
-        while not unpacker.eof and rest:
-            digest.update(unpacker.decompress(rest, 1_048_576))
-            rest = unpacker.unconsumed_tail
-    except zlib.error:
-        return None
-    return digest.hexdigest() if unpacker.eof and not unpacker.unused_data else None
+        elif not is_whole(store, stored.body, names_sha256, extension, selection):
+            findings.stale(key, "the root listing is not what the upstream's names make of it")

@@ -1,21 +1,17 @@
 """Sending what the store has: files as they are, pages under a weak tag, compressed or not.
 
 A file goes by a redirect to a signed URL where the store signs, else through the app, with ranges. HEAD is always
-answered here: a signed URL is good for one method, and pip's lazy wheels fail on a redirected HEAD. A project's page is
-at hand; the root listing, which may have 40 MB, goes through as a stream. What is said, and who may see it, is decided
-by then.
+answered here: a signed URL is good for one method, and pip's lazy wheels fail on a redirected HEAD. What is
+said, and who may see it, is decided by then.
 
 RFC 9110 (8.8.3 entity tags, 12.5.5 Vary, 13 conditional requests, 14 ranges), RFC 1952 (gzip), RFC 8246 (immutable).
 """
 
-import zlib
-from collections.abc import Callable, Iterator
-from functools import lru_cache
-from threading import Lock
+from collections.abc import Callable
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from indexer.errors import CorruptObject, Missing, StoreUnavailable
-from indexer.keys import PACKED_SUFFIX
+from indexer.errors import Missing
 from indexer.names import ProjectName
 from indexer.simple import decompress
 from indexer.snapshot import Snapshot
@@ -37,6 +33,7 @@ if TYPE_CHECKING:
     from indexer.simple import Renderer
     from pypi_lambda.copies import Copies
     from pypi_lambda.policy import Policy
+    from pypi_lambda.root_listing import RootListings
 
 SIGNED_SECONDS = 900  # a slow client starts late; the download itself may take longer than that
 # The same URL for a while, so that pip, which caches by final URL, finds what it has; two thirds leave 5 minutes at
@@ -44,7 +41,6 @@ SIGNED_SECONDS = 900  # a slow client starts late; the download itself may take 
 REUSED_SECONDS = 600
 MAX_SIGNED = 4_096  # URLs of about 500 bytes kept per process
 IMMUTABLE = ("Cache-Control", CACHE_FOREVER)
-GZIP_SIZE_BYTES = 4  # "ISIZE: the size of the original input data modulo 2^32", at the end of a member
 
 
 class Delivery:
@@ -125,7 +121,7 @@ class PageDelivery:
         self._store = store
         self._renderer = renderer
         self._policy = policy
-        self._root_lock = Lock()
+        self._get_listings = cache(self._make_listings)
 
     def send_project(
         self, request: Request, name: ProjectName, page: Page, page_format: Format, get_json: Callable[[], Page]
@@ -148,59 +144,26 @@ class PageDelivery:
 
     def send_root(self, request: Request, snapshot: Snapshot, page_format: Format) -> Response:
         """Return the response with the listing of the snapshot's projects, or that leads to it."""
-        extension = "html" if page_format.is_html else "json"
-        from indexer.root import root_key
-
-        key = root_key(snapshot, extension, self._policy)
-        stat = self._store.stat(key) or self._made_root(key, snapshot, extension)
-        gzip = accepts_gzip(request.headers.get("accept-encoding"))
-        etag = 'W/"{}"'.format(stat.etag.strip('"'))
+        listing = self._get_listings().get(snapshot, "html" if page_format.is_html else "json")
+        etag = f'W/"{listing.digest}"'
         if not_modified(request.headers.get("if-none-match"), etag):
             return Response(status=304, headers=_validators(etag))
-        headers = _headers(page_format, etag, gzip=gzip)
-        length = (("Content-Length", str(stat.size)),) if gzip else ()
-        if request.method != "GET":
-            return Response(status=200, headers=(*headers, *length), body=iter(()))
-        chunks = self._store.read(key)
-        if request.response_limit is not None and exceeds_limit(request, self._sent_size(stat, gzip=gzip)):
-            listing = key.removesuffix(f".{extension}{PACKED_SUFFIX}")
-            content = self._checked_root(key, chunks, inflate=True)
-            return self._copies().redirect_to_root(request, listing, content, page_format)
-        body = self._checked_root(key, chunks, inflate=not gzip)
-        return Response(status=200, headers=(*headers, *length), body=body)
+        gzip = accepts_gzip(request.headers.get("accept-encoding"))
+        size = listing.packed_size if gzip else listing.size
+        if request.method == "GET" and exceeds_limit(request, size):
+            return self._copies().redirect_to_root(request, listing.digest, listing.text(), page_format)
+        headers = (*_headers(page_format, etag, gzip=gzip), ("Content-Length", str(size)))
+        return Response(status=200, headers=headers, body=iter(listing.packed) if gzip else listing.text())
+
+    def _make_listings(self) -> "RootListings":
+        from pypi_lambda.root_listing import RootListings  # few clients ask for it
+
+        return RootListings(self._store, self._policy)
 
     def _copies(self) -> "Copies":
         from pypi_lambda.copies import Copies  # few front doors are too narrow for a page
 
         return Copies(self._store)
-
-    def _made_root(self, key: str, snapshot: Snapshot, extension: str) -> Stat:
-        from indexer.root import put_root
-
-        with self._root_lock:  # it takes seconds and 100 MB with a million names: once is enough
-            stat = self._store.stat(key) or self._store.stat(put_root(self._store, snapshot, extension, self._policy))
-        if stat is None:
-            raise StoreUnavailable(key, "the root listing is gone right after it was written")
-        return stat
-
-    def _sent_size(self, stat: Stat, *, gzip: bool) -> int:
-        if gzip:
-            return stat.size
-        end = b"".join(self._store.read(stat.key, start=max(0, stat.size - GZIP_SIZE_BYTES)))
-        return int.from_bytes(end, "little")
-
-    def _checked_root(self, key: str, chunks: Iterator[bytes], *, inflate: bool) -> Iterator[bytes]:
-        """Yield the listing as it is stored or as text; one that is damaged ends with an error and is made anew."""
-        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        try:
-            for chunk in chunks:
-                content = unpacker.decompress(chunk)
-                yield content if inflate else chunk
-            if not unpacker.eof or unpacker.unused_data:
-                raise CorruptObject(key, "no single gzip member")
-        except (zlib.error, CorruptObject) as fault:
-            self._store.delete(key)
-            raise CorruptObject(key, f"no readable listing: {fault}") from fault
 
 
 def exceeds_limit(request: Request, size: int) -> bool:

@@ -4,7 +4,7 @@ import hashlib
 import io
 import os
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import count
 
@@ -33,6 +33,7 @@ from indexer.keys import log_key, user_key
 from indexer.log import ORIGIN, Head, Log, head_of
 from indexer.names import Filename, ProjectName
 from indexer.project import STATUSES, File, FileTurn, Project, StatusTurn
+from indexer.root_text import ROOT_TEXTS
 from indexer.simple import Renderer
 from indexer.store import ObjectStore
 from indexer.upstream import Upstream
@@ -314,3 +315,19 @@ def _closing(chunks: Iterator[bytes]) -> Iterator[bytes]:
         close = getattr(chunks, "close", None)
         if close is not None:
             close()
+
+
+def root_html(names: Iterable[str]) -> bytes:
+    """Return a root listing of upstream names as HTML."""
+    return _root("html", names)
+
+
+def root_json(names: Iterable[str]) -> bytes:
+    """Return a root listing of upstream names as JSON."""
+    return _root("json", names)
+
+
+def _root(extension: str, names: Iterable[str]) -> bytes:
+    text = ROOT_TEXTS[extension]
+    entries = text.upstream([ProjectName(name) for name in names]).removeprefix(text.between)
+    return (text.head(0) + entries + text.foot).encode()

@@ -13,7 +13,6 @@ import pytest
 
 from indexer.errors import StoreUnavailable
 from indexer.folder import FolderStore
-from indexer.html import render_root_html, render_root_json
 from indexer.keys import COPIES
 from indexer.names import ProjectName
 from indexer.s3 import S3Store
@@ -23,7 +22,7 @@ from indexer.value import replace
 from pypi_lambda.copies import Copies
 from pypi_lambda.http import Format, Request, Response
 from pypi_lambda.index import page_of
-from tests.builders import contents, file, project, request
+from tests.builders import contents, file, project, request, root_html, root_json
 from tests.servers import BUCKET, S3Server
 
 DEMO = ProjectName("demo")
@@ -133,14 +132,14 @@ def test_types_of_html(store: ObjectStore) -> None:
     copies = Copies(store)
     for page_format in (Format.HTML, Format.LEGACY_HTML, Format.HTML):
         page = follow(copies.redirect_to_page(asked(), DEMO, PAGE, page_format, Renderer()))
-        root = follow(copies.redirect_to_root(asked(), "index/7", render_root_html(["a"]), page_format))
+        root = follow(copies.redirect_to_root(asked(), "index/7", iter([root_html(["a"])]), page_format))
         assert (page[1], root[1]) == (page_format.content_type, page_format.content_type)
 
 
 @pytest.mark.parametrize("page_format", [Format.HTML, Format.LEGACY_HTML])
 def test_html_root(page_format: Format, store: ObjectStore) -> None:
     """The copy of the root listing leads back to the projects."""
-    chunks = render_root_html(["a", "b-c"])
+    chunks = iter([root_html(["a", "b-c"])])
     address, content_type, content = follow(Copies(store).redirect_to_root(asked(), "index/7", chunks, page_format))
     assert content_type == page_format.content_type
     assert [link for link, _ in Links(content.decode(), address).found] == [f"{SIMPLE}a/", f"{SIMPLE}b-c/"]
@@ -149,17 +148,17 @@ def test_html_root(page_format: Format, store: ObjectStore) -> None:
 def test_json_root(store: ObjectStore) -> None:
     """The JSON of the root listing has no links: its copy is the listing itself."""
     names = ["a", "b-c"]
-    response = Copies(store).redirect_to_root(asked(), "index/7", render_root_json(names), Format.JSON)
+    response = Copies(store).redirect_to_root(asked(), "index/7", iter([root_json(names)]), Format.JSON)
     _, content_type, content = follow(response)
-    assert (content_type, content) == (Format.JSON.content_type, b"".join(render_root_json(names)))
+    assert (content_type, content) == (Format.JSON.content_type, root_json(names))
 
 
 def test_root_is_copied_once(store: ObjectStore) -> None:
     """A listing that was copied before is not read again; another listing has a copy of its own."""
     copies = Copies(store)
-    first = follow(copies.redirect_to_root(asked(), "index/7", render_root_html(["a"]), Format.HTML))
+    first = follow(copies.redirect_to_root(asked(), "index/7", iter([root_html(["a"])]), Format.HTML))
     again = follow(copies.redirect_to_root(asked(), "index/7", iter([b"never read"]), Format.HTML))
-    newer = follow(copies.redirect_to_root(asked(), "index/8", render_root_html(["a", "b"]), Format.HTML))
+    newer = follow(copies.redirect_to_root(asked(), "index/8", iter([root_html(["a", "b"])]), Format.HTML))
     assert first[2] == again[2] != newer[2]
 
 

@@ -1,16 +1,15 @@
 """Pages as text: what a real parser reads back from them."""
 
-import json
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pypi_simple import DistributionPackage, IndexPage, ProjectPage, RepositoryPage
+from pypi_simple import DistributionPackage, ProjectPage, RepositoryPage
 
 from indexer import wire
-from indexer.html import file_link, render_project_html, render_root_html, render_root_json
+from indexer.html import file_link, render_project_html
 
 SHA256 = "ab" * 32
 OTHER = "cd" * 32
@@ -180,11 +179,9 @@ def test_any_hashes_make_a_link_that_parses(hashes: dict[str, str]) -> None:
 
 
 def test_half_a_surrogate_pair_is_rendered() -> None:
-    """Text that hostile JSON can hold and UTF-8 cannot does not break a page or a listing."""
+    """Text that hostile JSON can hold and UTF-8 cannot does not break a page."""
     page = make_page(make_file(yanked="\ud800"), name="\udfff")
     assert b'data-yanked="?"' in render_project_html(page)
-    assert b">?</a>" in b"".join(render_root_html(["\ud800"]))
-    assert json.loads(b"".join(render_root_json(["\ud800"])))["projects"] == [{"name": "\ud800"}]
 
 
 @pytest.mark.parametrize(
@@ -202,53 +199,3 @@ def test_half_a_surrogate_pair_is_rendered() -> None:
 def test_a_link_is_percent_encoded(filename: str, link: str) -> None:
     """Only what every URL may hold stays as it is: `+` and `!` do not."""
     assert file_link(filename) == link
-
-
-LISTINGS = [
-    [],
-    ["six"],
-    ["a", "b-c", "d1"],
-    ["Django", "zope.interface", "a__b", "six"],
-    [HOSTILE.strip(), "six"],
-    [f"project-{number}" for number in range(25_000)],
-]
-
-
-@pytest.mark.parametrize("names", LISTINGS, ids=["none", "one", "normalised", "as-written", "hostile", "chunks"])
-def test_a_root_listing_names_every_project(names: list[str]) -> None:
-    """Both formats read back as the same names in the same order."""
-    page = IndexPage.from_html(b"".join(render_root_html(names)), from_encoding="utf-8")
-    data = json.loads(b"".join(render_root_json(names)))
-    assert (page.projects, page.repository_version) == (names, "1.4")
-    assert data == {"meta": {"api-version": "1.4"}, "projects": [{"name": name} for name in names]}
-
-
-@given(st.lists(text.map(str.strip) | st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True), max_size=4))
-def test_any_names_make_a_listing_that_parses(names: list[str]) -> None:
-    """Markup, quotes and line ends in a name stay inside it, in both formats."""
-    html = b"".join(render_root_html(names))
-    data = json.loads(b"".join(render_root_json(names)))
-    assert IndexPage.from_html(html, from_encoding="utf-8").projects == names
-    assert [project["name"] for project in data["projects"]] == names
-
-
-def test_a_listing_links_to_normalised_names() -> None:
-    """A project is shown as its owner writes it and found under its normal form."""
-    html = b"".join(render_root_html(["Zope.Interface", "six"]))
-    links = RepositoryPage.from_html(html, from_encoding="utf-8").links
-    assert [(link.text, link.url) for link in links] == [("Zope.Interface", "zope-interface/"), ("six", "six/")]
-
-
-def test_a_listing_is_made_in_chunks() -> None:
-    """The first of many names are ready before the last has been asked for."""
-    asked = []
-
-    def names() -> Any:
-        for number in range(30_000):
-            asked.append(number)
-            yield f"project-{number}"
-
-    chunks = render_root_html(names())
-    assert b"pypi:repository-version" in next(chunks)
-    assert b"project-0" in next(chunks)
-    assert len(asked) < 30_000

@@ -54,7 +54,7 @@ def test_keys_of_the_index() -> None:
     assert keys.log_key(42) == "log/00000000000000000042.json"
     assert keys.file_key(NAME, FILE) == "projects/demo/demo-1.0.tar.gz"
     assert keys.page_key(NAME, 42, "3h", "json") == "pages/demo/00000000000000000042-3h.json.gz"
-    assert keys.listing_key(42, "3-abc", "html") == "index/00000000000000000042-3-abc.html.gz"
+    assert keys.blocks_key("ab" * 32, "1-abc", "html") == f"index/{'ab' * 32}-1-abc.html.blocks"
     assert keys.SNAPSHOT_KEY == "snapshot.msgpack.zst"
 
 
@@ -78,7 +78,7 @@ def test_keys_of_access_and_uploads() -> None:
     assert keys.part_key("ab", 7) == "incoming/ab/00007.part"
     assert keys.rejection_key("ab") == "incoming/ab/upload.rejected.txt"
     assert keys.page_copy_key("demo", "ab", "v1.html") == "copies/demo/ab.v1.html"
-    assert keys.listing_copy_key("index/42-3", "ab", "json") == "copies/index/42-3-ab.json"
+    assert keys.listing_copy_key("42", "ab", "json") == "copies/index/42-ab.json"
     assert keys.probe_key("ab") == "probe/ab"
     assert keys.CLAIM_KEY == "rebuilding/claim"
 

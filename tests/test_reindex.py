@@ -1,6 +1,5 @@
 """A reindex brings everything up to date, whatever of it fails, and throws away only what nobody needs."""
 
-import gzip
 import logging
 import os
 from collections.abc import Iterator
@@ -9,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from indexer.blocks import decode_blocks
+from indexer.deflate import text_of
 from indexer.errors import CorruptObject
 from indexer.events import Event, UpstreamRefreshed
 from indexer.folder import FolderStore
@@ -19,7 +20,7 @@ from indexer.names import ProjectName
 from indexer.rebuild import load_snapshot, rebuild
 from indexer.reindex import Reindexed, reindex
 from indexer.retention import KEEP_PAGES, KEEP_SUPERSEDED, KEEP_TRANSIENT
-from indexer.root import root_key
+from indexer.root import entries_key
 from indexer.simple import Renderer
 from indexer.snapshot import UpstreamNames
 from indexer.store import ObjectStore
@@ -87,8 +88,8 @@ def test_everything_is_brought_up_to_date(store: FolderStore, upstream: FakeUpst
         f"{key}.metadata",
         RENDERER.json_key(ProjectName("demo"), 2),
         RENDERER.html_key(ProjectName("demo"), 2),
-        root_key(done.rebuilt.snapshot, "json"),
-        root_key(done.rebuilt.snapshot, "html"),
+        entries(done, "json"),
+        entries(done, "html"),
     }
     names = known(store).filter
     assert names is not None
@@ -113,7 +114,7 @@ def test_new_name_is_known_at_once(store: FolderStore, upstream: FakeUpstream) -
     names = known(store).filter
     assert names is not None
     assert "brand-new" in names
-    assert (done.upstream_count, store.stat(root_key(done.rebuilt.snapshot, "json")) is not None) == (4, True)
+    assert (done.upstream_count, store.stat(entries(done, "json")) is not None) == (4, True)
 
 
 @pytest.mark.parametrize("status", [500, 404, 401])
@@ -174,7 +175,17 @@ def test_lost_list_is_restored(
 
 
 def _root(store: ObjectStore, done: Reindexed) -> bytes:
-    return gzip.decompress(store.get(root_key(done.rebuilt.snapshot, "json")).body)
+    return text_at(store, entries(done, "json"))
+
+
+def entries(done: Reindexed, extension: str, policy: Policy | None = None) -> str:
+    upstream = done.rebuilt.snapshot.upstream
+    assert upstream is not None
+    return entries_key(upstream.names_sha256, extension, policy)
+
+
+def text_at(store: ObjectStore, key: str) -> bytes:
+    return b"".join(text_of(decode_blocks(key, store.get(key).body).body))
 
 
 def test_a_selection_is_listed(store: FolderStore, upstream: FakeUpstream) -> None:
@@ -183,9 +194,9 @@ def test_a_selection_is_listed(store: FolderStore, upstream: FakeUpstream) -> No
     policy = Policy(deny=("num*",))
     done = reindex(store, client, RENDERER, now=lambda: NOW, new_id=ids(), by="tests", selection=policy)
     client.close()
-    keys = {root_key(done.rebuilt.snapshot, extension, policy) for extension in ("json", "html")}
+    keys = {entries(done, extension, policy) for extension in ("json", "html")}
     assert {stat.key for stat in store.list("index/")} == keys
-    assert [b"numpy" in gzip.decompress(store.get(key).body) for key in keys] == [False, False]
+    assert [b"numpy" in text_at(store, key) for key in keys] == [False, False]
 
 
 @pytest.mark.parametrize("damaged", [False, True])
@@ -220,7 +231,7 @@ def test_superseded_objects_are_cleared_late(store: FolderStore, upstream: FakeU
     old = {
         names_key(DIGEST),
         filter_key(DIGEST),
-        *(root_key(first.rebuilt.snapshot, extension) for extension in ("json", "html")),
+        *(entries(first, extension) for extension in ("json", "html")),
     }
     all_keys = set(contents(store))
     assert old <= all_keys

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from indexer.html import render_root_html, render_root_json
 from indexer.names import ProjectName
 from indexer.root_page import MAX_MARKUP_CHARS, NotARootPage, RootPage, find_name
+from tests.builders import root_html, root_json
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 
@@ -185,22 +185,22 @@ def test_a_page_that_ends_in_markup_is_refused(size: int, end: str) -> None:
 @given(st.lists(names, max_size=30), st.integers(min_value=1, max_value=200))
 def test_names_in_html_come_back(written: list[ProjectName], size: int) -> None:
     """What a root page lists is what is read, in order, however the bytes are cut."""
-    html = b"".join(render_root_html(written))
+    html = root_html(written)
     assert list(RootPage().read("text/html", cut(html, size))) == written
 
 
 @given(st.lists(names, max_size=30), st.integers(min_value=1, max_value=200))
 def test_names_in_json_come_back(written: list[ProjectName], size: int) -> None:
     """What a JSON root page lists is what is read, in order, however the bytes are cut."""
-    body = b"".join(render_root_json(written))
+    body = root_json(written)
     assert list(RootPage().read(JSON_TYPE, cut(body, size))) == written
 
 
 @given(st.lists(names, min_size=1, max_size=5), st.data())
 def test_a_cut_page_is_refused(written: list[ProjectName], data: st.DataObject) -> None:
     """No beginning of a page, in either format, passes for the whole."""
-    for content_type, render in (("text/html", render_root_html), (JSON_TYPE, render_root_json)):
-        body = b"".join(render(written)).rstrip()
+    for content_type, render in (("text/html", root_html), (JSON_TYPE, root_json)):
+        body = render(written).rstrip()
         start = body.find(b"<html") + 6 if content_type == "text/html" else 0
         length = data.draw(st.integers(min_value=start, max_value=len(body) - 1))
         with pytest.raises(NotARootPage):

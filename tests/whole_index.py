@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer.keys import SNAPSHOT_KEY, log_key, user_key
-from indexer.root import root_key
+from indexer.root import entries_key
 from indexer.store import ObjectStore
 from pypi_lambda.clock import utc_now
 from pypi_lambda.commands import parse_command
@@ -107,8 +107,8 @@ def _keys(site: Site) -> Mapping[str, str]:
         "snapshot": SNAPSHOT_KEY,
         "page": renderer.json_key("demo", seq),  # type: ignore[arg-type]
         "HTML page": renderer.html_key("demo", seq),  # type: ignore[arg-type]
-        "root": root_key(snapshot, "json"),
-        "HTML root": root_key(snapshot, "html"),
+        "root": entries_key(upstream.names_sha256, "json"),
+        "HTML root": entries_key(upstream.names_sha256, "html"),
         "file": file,
         "metadata": f"{file}.metadata",
         "removed file": f"projects/demo/{GONE.filename}",

@@ -110,7 +110,5 @@ class _Count:
         if area == PAGES:
             current = self._snapshot.projects.find(ProjectName(project_of(PAGES, key)))
             return current is None or seq < f"{current:020}"
-        if area == INDEX:
-            return seq < f"{self._snapshot.index_seq:020}"
         upstream = self._snapshot.upstream
-        return area == LISTS and upstream is not None and upstream.names_sha256 not in key
+        return area in (LISTS, INDEX) and upstream is not None and upstream.names_sha256 not in key
