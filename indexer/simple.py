@@ -78,7 +78,7 @@ class Renderer:
         # "quarantined: [...] the index MUST NOT offer any distributions for installation" of such a project
         offered = [] if project.status == WITHHELD_STATUS else present
         page: dict[str, Any] = {
-            "meta": {"api-version": API_VERSION},
+            "meta": {"api-version": API_VERSION, "_last-serial": project.seq},
             "name": project.name,
             "versions": list(dict.fromkeys(file.version for file in offered)),
             "files": [self._file(file) for file in offered],

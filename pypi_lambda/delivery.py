@@ -1,8 +1,8 @@
 """Sending what the store has: files as they are, pages under a weak tag, compressed or not.
 
 A file goes by a redirect to a signed URL where the store signs, else through the app, with ranges. HEAD is always
-answered here: a signed URL is good for one method, and pip's lazy wheels fail on a redirected HEAD. What is
-said, and who may see it, is decided by then.
+answered here: a signed URL is good for one method, and pip's lazy wheels fail on a redirected HEAD. What is said, and
+who may see it, is decided by then.
 
 RFC 9110 (8.8.3 entity tags, 12.5.5 Vary, 13 conditional requests, 14 ranges), RFC 1952 (gzip), RFC 8246 (immutable).
 """

@@ -8,7 +8,7 @@ PEP 700 (upload-time, versions), PEP 691 (private keys), PEP 592 (yanked), PEP 7
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -196,7 +196,8 @@ class Offers:
         if made is None:
             then = seen_from_now(project, moment)
             # Without the state that is kept there: it is not of that moment.
-            page = {member: content for member, content in self._renderer.page(then).items() if member[0] != "_"}
+            page = _public(self._renderer.page(then))
+            page["meta"] = _public(page["meta"])
             made = _Made(page=self._page(page, extension), at=moment, until=None, is_empty=not then.files)
             self._pages.put(key, made, cost=len(made.page.body))
         if made.is_empty:
@@ -310,6 +311,10 @@ def _unlisted(name: ProjectName, filename: Filename, page: dict[str, Any]) -> No
     if reason is None:
         return NotFound(f"project {name!r} has no file {filename!r}")
     return left_out(name, filename, reason)
+
+
+def _public(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {member: content for member, content in members.items() if member[0] != "_"}
 
 
 def held_back(filename: Filename, uploaded: datetime | None, min_age: timedelta) -> str:
