@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from pypi_lambda.upload import Publisher
 
 PROMETHEUS_TEXT = ("Content-Type", "text/plain; version=0.0.4; charset=utf-8")  # "Exposition formats"
+BESIDE_SIMPLE = ""  # stands for what `/{project}/json` is below: no path has such a segment
 RETRY_SECONDS = 5  # when the store failed; clients give up after some 15 s of retries
 
 logger = logging.getLogger(__name__)
@@ -135,6 +136,8 @@ class App:
             ("simple",): {**read, "POST": self._upload},
             ("simple", "*"): {"GET": self._project, "HEAD": self._project},
             ("simple", "*", "*"): {"GET": self._file, "HEAD": self._file},
+            ("packages", "*", "*"): {"GET": self._file, "HEAD": self._file},
+            (BESIDE_SIMPLE, "*"): {"GET": self._document_beside, "HEAD": self._document_beside},
             ("pypi", "*", "*"): {"GET": self._document, "HEAD": self._document},
             ("pypi", "*", "*", "*"): {"GET": self._document, "HEAD": self._document},
             **{("at", *("*" * count)): {"GET": self._at, "HEAD": self._at} for count in (2, 3, 4, 5)},
@@ -173,8 +176,8 @@ class App:
         segments = tuple(segment for segment in request.path.split("/") if segment)
         if segments and segments[0] == "+simple":  # hatch reads {upload URL}/+simple/{name}/ before it uploads
             segments = ("simple", *segments[1:])
-        elif segments[1:] == ("json",) and (segments[0], "*") not in self._routes:  # pip-tools: beside `simple/`
-            segments = ("pypi", *segments)
+        elif segments[1:] == ("json",) and (segments[0], "*") not in self._routes:
+            segments = (BESIDE_SIMPLE, segments[0])
         shape = segments[:1] + ("*",) * (len(segments) - 1)
         methods = self._routes.get(shape)
         if shape == ("health",) and methods is not None and request.method in methods:
@@ -268,15 +271,15 @@ class App:
 
     def _at(self, request: Request, raw_moment: str, *segments: str) -> Response:
         """Answer from what was there at an earlier moment: the same addresses, below another base."""
-        if len(segments) == 2 and segments[1] == "json" and segments[0] not in ("simple", "+simple"):
-            segments = ("pypi", *segments)
-        answers = _AT_MOMENTS.get(("simple" if segments[0] == "+simple" else segments[0], len(segments)))
-        if answers is None:
+        path = "/".join(["", *segments]).replace("/+simple", "/simple", 1) + ("/" if request.path.endswith("/") else "")
+        if segments[1:] == ("json",) and segments[0] not in ("simple", "+simple"):
+            segments = (BESIDE_SIMPLE, segments[0])
+        answer = _AT_MOMENTS.get((segments[0].removeprefix("+"), len(segments)))
+        if answer is None:
             self._authenticate(request)
             raise NotFound(f"there is nothing at {request.path[:200]!r}")
         (moment,) = self._understood(request, lambda: self._moment(raw_moment))
         prefix = f"/at/{raw_moment}"
-        path = "/".join([f"/{answers[0]}", *segments[1:]]) + ("/" if request.path.endswith("/") else "")
         request = replace(
             request,
             path=path,
@@ -286,7 +289,7 @@ class App:
         if len(segments) == 1:
             self._authenticate(request)
             raise NotFound("an earlier moment has no list of projects; ask for one: /at/{date}/simple/{project}/")
-        return answers[1](self, request, *segments[1:], moment=moment)
+        return answer(self, request, *segments[1:], moment=moment)
 
     def _moment(self, raw: str) -> "datetime":
         try:
@@ -311,19 +314,32 @@ class App:
         return self._page_delivery.send_project(request, name, page, page_format, get_json)
 
     def _document(self, request: Request, raw: str, *rest: str, moment: "datetime | None" = None) -> Response:
-        """Answer with the legacy JSON document of a project, or of one version: `rest` is `[version,] "json"`."""
+        """Answer with the legacy JSON document of a project, or of one version: `rest` is `[version,] "json"`.
+
+        Its files are below `packages/`, as the public index has them: bandersnatch takes them from nowhere else.
+        """
         if rest[-1] != "json":
             self._authenticate(request)
             raise NotFound(f"there is nothing at {request.path[:200]!r}")
+        version = rest[0] if len(rest) > 1 else None
+        return self._tell(request, raw, "/".join(["/pypi", "{}", *rest]), version, "packages", moment)
+
+    def _document_beside(self, request: Request, raw: str, *, moment: "datetime | None" = None) -> Response:
+        """Answer with the document as pip-tools asks for it: it compares the addresses of files with the page's."""
+        return self._tell(request, raw, "/{}/json", None, "simple", moment)
+
+    def _tell(
+        self, request: Request, raw: str, path: str, version: str | None, files: str, moment: "datetime | None"
+    ) -> Response:
         (name,) = self._understood(request, lambda: _project_name(raw))
         if name != raw:
             self._authenticate(request)
-            return _redirect(request, "/".join(["/pypi", name, *rest]))
+            return _redirect(request, path.replace("{}", name, 1))
         wanted = self._keys_to_read(name, "json")
         _, view, read = self._read(request, *(self._finder(key) for key in wanted))
         ahead = {key: ReadAhead(key=key, stored=stored) for key, stored in zip(wanted, read, strict=True)}
         page = self._page(view, name, "json", ahead, moment)
-        return self._make_documents().answer(request, view, name, page, rest[0] if len(rest) > 1 else None)
+        return self._make_documents().answer(request, view, name, page, version, files)
 
     def _keys_to_read(self, name: ProjectName, extension: str) -> Sequence[str]:
         """Return the keys that will probably be needed for a project's page."""
@@ -371,12 +387,14 @@ class App:
 
 
 # what is answered below `/at/{date}/`, by the first segment there and how many there are
-_AT_MOMENTS: dict[tuple[str, int], tuple[str, Callable[..., Response]]] = {
-    ("simple", 1): ("simple", App._root),
-    ("simple", 2): ("simple", App._project),
-    ("simple", 3): ("simple", App._file),
-    ("pypi", 3): ("pypi", App._document),
-    ("pypi", 4): ("pypi", App._document),
+_AT_MOMENTS: dict[tuple[str, int], Callable[..., Response]] = {
+    ("simple", 1): App._root,
+    ("simple", 2): App._project,
+    ("simple", 3): App._file,
+    ("packages", 3): App._file,
+    ("pypi", 3): App._document,
+    ("pypi", 4): App._document,
+    (BESIDE_SIMPLE, 2): App._document_beside,
 }
 
 

@@ -53,29 +53,39 @@ class Documents:
         self._made: Cache[tuple[object, ...], _Made] = Cache(KEPT_BYTES)
         self._questions: SharedWork[bytes | None] = SharedWork()
 
-    def answer(self, request: Request, view: View, name: ProjectName, page: Page, version: str | None) -> Response:
+    def answer(
+        self, request: Request, view: View, name: ProjectName, page: Page, version: str | None, files: str
+    ) -> Response:
         """Return the document of a project, or of one of its versions.
 
         Args:
             view: at the end of the log.
             page: as it is offered to this request, as JSON.
+            files: below which segment the document has the addresses of files.
 
         Raises:
             NotFound: there is no file that the document could tell of.
         """
         root = find_root(request) or request.base_path
         serial = _serial(view, name)
-        key = (name, page.etag, serial, root, version)
+        key = (name, page.etag, serial, root, version, files)
         made = self._made.find(key)
         if made is None:
             content = decode_json(decompress("a page", page.body))
-            made, is_whole = self._make(view, name, content, root, version, serial)
+            made, is_whole = self._make(view, name, content, root, version, files, serial)
             if is_whole:
                 self._made.put(key, made, cost=len(made.body))
         return self._send(request, name, made, page, serial)
 
     def _make(
-        self, view: View, name: ProjectName, page: dict[str, Any], root: str, version: str | None, serial: int
+        self,
+        view: View,
+        name: ProjectName,
+        page: dict[str, Any],
+        root: str,
+        version: str | None,
+        files: str,
+        serial: int,
     ) -> tuple[_Made, bool]:
         """Return the document, and whether nothing more could be known."""
         releases = releases_of(page)
@@ -89,7 +99,7 @@ class Documents:
             release,
             metadata,
             releases=releases.values() if version is None else (),
-            files_url=f"{root}/simple/{name}/",
+            files_url=f"{root}/{files}/{name}/",
             project_url=f"{root}/simple/{name}/",
             serial=serial,
         )

@@ -66,7 +66,7 @@ data-yanked="broken" data-upload-time="{AT}" data-size="{len(LOCAL.content)}">{L
 </html>
 """
 DEMO_JSON = {
-    "meta": {"api-version": "1.4"},
+    "meta": {"api-version": "1.4", "_last-serial": 4},
     "name": "demo",
     "versions": ["1.0", "2.0+local"],
     "files": [

@@ -100,7 +100,7 @@ def test_a_private_project(site: Site) -> None:
         "size": len(WHEEL.content),
         "upload_time": uploaded[:19],
         "upload_time_iso_8601": uploaded,
-        "url": f"http://pypi.example/simple/demo/{WHEEL.filename}",
+        "url": f"http://pypi.example/packages/demo/{WHEEL.filename}",
         "yanked": False,
         "yanked_reason": None,
     }
@@ -158,14 +158,34 @@ def test_one_version(site: Site) -> None:
 
 def test_addresses(site: Site) -> None:
     """The document lies beside `simple/` as well, with or without a slash at its end."""
-    for path in ("/demo/json", "/demo/json/", "/pypi/demo/json/", "//pypi//demo//json"):
+    for path in ("/demo/json", "/demo/json/", "//demo//json"):
+        assert ask(site, path) == ask(site, "/demo/json")
+    for path in ("/pypi/demo/json/", "//pypi//demo//json"):
         assert ask(site, path) == ask(site)
+
+
+def test_where_files_are(site: Site) -> None:
+    """Each form of the document has the addresses that its reader takes; files are at both."""
+    beside, below = ask(site, "/demo/json"), ask(site)
+    assert [file["url"].split("/")[3] for file in (*beside["urls"], *below["urls"])] == ["simple"] * 2 + [
+        "packages"
+    ] * 2
+    for file in below["urls"]:
+        path = file["url"].removeprefix("http://pypi.example")
+        for address in (path, path.replace("packages", "simple")):
+            assert len(site.get(address).body) == file["size"]
+    wheel = make_wheel("demo", "3.0+local.1")
+    site.upload(wheel)
+    [url] = [file["url"] for file in ask(site)["urls"]]
+    assert site.get(url.removeprefix("http://pypi.example")).body == wheel.content
+    assert site.get("/packages/Demo/x.whl").headers["Location"] == "/simple/demo/x.whl"
+    assert site.get("/packages/demo/").status == site.get("/packages/").status == 404
 
 
 def test_another_spelling(site: Site) -> None:
     """Another spelling of the name leads to the normal one."""
     spellings = {
-        "/Demo/json": "/pypi/demo/json",
+        "/Demo/json": "/demo/json",
         "/pypi/DEMO/json/": "/pypi/demo/json",
         "/pypi/d.e_M/1.0/json": "/pypi/d-e-m/1.0/json",
     }
@@ -301,8 +321,9 @@ def test_a_mirrored_project(site: Site, upstream: FakeUpstream) -> None:
         "six-1.17.0-py3-none-any.whl.metadata",
     ]
     upstream.forget()
-    assert ask(site, "/pypi/six/json") == found
-    assert ask(site, "/pypi/six/1.17.0/json")["urls"] == found["urls"]
+    below = ask(site, "/pypi/six/json")
+    assert (below["info"], list(below["releases"])) == (found["info"], list(found["releases"]))
+    assert ask(site, "/pypi/six/1.17.0/json")["urls"] == below["urls"]
     assert upstream.requests == []
 
 
@@ -363,13 +384,15 @@ def test_an_earlier_moment(site: Site, upstream: FakeUpstream) -> None:
     base = "/at/2024-06-01"
     found = ask(site, f"{base}/pypi/six/json")
     assert list(found["releases"]) == ["1.16.0", "1.17.0"]
-    assert found["urls"][0]["url"] == f"http://pypi.example{base}/simple/six/six-1.17.0-py3-none-any.whl"
-    assert ask(site, f"{base}/six/json") == found
+    assert found["urls"][0]["url"] == f"http://pypi.example{base}/packages/six/six-1.17.0-py3-none-any.whl"
+    assert site.get(f"{base}/packages/six/six-1.17.0-py3-none-any.whl").status == 200
+    beside = ask(site, f"{base}/six/json")["urls"][0]["url"]
+    assert beside == f"http://pypi.example{base}/simple/six/six-1.17.0-py3-none-any.whl"
     assert ask(site, f"{base}/pypi/six/1.16.0/json")["info"]["version"] == "1.16.0"
     for path in ("pypi/six/2.0/json", "demo/json", "pypi/demo/json", "pypi/six", "json", "pypi/six/1.0/x/json"):
         assert site.get(f"{base}/{path}").status == 404
     assert site.get("/at/never/six/json").status == 400
-    assert site.get(f"{base}/Six/json").headers["Location"] == f"{base}/pypi/six/json"
+    assert site.get(f"{base}/Six/json").headers["Location"] == f"{base}/six/json"
 
 
 def test_base_path(tmp_path: Path, upstream: FakeUpstream) -> None:
@@ -389,7 +412,7 @@ def test_escaped_addresses(site: Site) -> None:
     """A file's address is the one that pip makes of its link on the page: pip-tools compares the two."""
     wheel = make_wheel("demo", "3.0+local.1")
     site.upload(wheel)
-    found = ask(site)
+    found = ask(site, "/demo/json")
     assert list(found["releases"])[-1] == "3.0+local.1"
     assert found["urls"][0]["url"].endswith("/simple/demo/demo-3.0%2Blocal.1-py3-none-any.whl")
 
