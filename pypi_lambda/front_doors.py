@@ -29,6 +29,8 @@ class EventShape(Enum):
     PAYLOAD_2 = auto()
     PAYLOAD_1 = auto()
     EDGE = auto()
+    LATTICE_1 = auto()
+    LATTICE_2 = auto()
 
 
 class HeaderStyle(Enum):
@@ -131,7 +133,32 @@ EDGE_ORIGIN = FrontDoor(
     answer_bytes=_MEGABYTE,
     seconds=30,
 )
-FRONT_DOORS = (FUNCTION_URL, HTTP_API_2, HTTP_API_1, REST_API, ALB, ALB_MULTI_VALUE, EDGE_VIEWER, EDGE_ORIGIN)
+LATTICE_1 = FrontDoor(
+    name="VPC Lattice (event version 1)",
+    shape=EventShape.LATTICE_1,
+    headers=HeaderStyle.JOINED,
+    has_status_description=True,
+    seconds=60,
+)
+LATTICE_2 = FrontDoor(
+    name="VPC Lattice (event version 2)",
+    shape=EventShape.LATTICE_2,
+    headers=HeaderStyle.JOINED,
+    has_status_description=True,
+    seconds=60,
+)
+FRONT_DOORS = (
+    FUNCTION_URL,
+    HTTP_API_2,
+    HTTP_API_1,
+    REST_API,
+    ALB,
+    ALB_MULTI_VALUE,
+    EDGE_VIEWER,
+    EDGE_ORIGIN,
+    LATTICE_1,
+    LATTICE_2,
+)
 
 _EDGE_EVENTS: Mapping[object, FrontDoor] = {"viewer-request": EDGE_VIEWER, "origin-request": EDGE_ORIGIN}
 
@@ -184,12 +211,14 @@ def find_front_door(event: object) -> FrontDoor | None:
     records = event.get("Records")
     if isinstance(records, list) and records and isinstance(records[0], dict):
         return _find_by_edge_event(records[0].get("cf"))
-    return None
+    return LATTICE_1 if "raw_path" in event and "method" in event else None
 
 
 def _find_by_context(event: Mapping[str, Any], context: Mapping[str, Any]) -> FrontDoor | None:
     if "elb" in context:
         return ALB_MULTI_VALUE if isinstance(event.get("multiValueHeaders"), dict) else ALB
+    if "serviceNetworkArn" in context or "serviceArn" in context:
+        return LATTICE_2
     if "http" in context or event.get("version") == "2.0":
         return FUNCTION_URL if ".lambda-url." in str(context.get("domainName")) else HTTP_API_2
     if "httpMethod" in event:  # which WebSocket events lack

@@ -122,6 +122,29 @@ def _read_edge(door: FrontDoor, event: Mapping[str, Any]) -> _Wire:
     )
 
 
+def _read_lattice_1(door: FrontDoor, event: Mapping[str, Any]) -> _Wire:
+    return _lattice(door, event, "raw_path", "query_string_parameters", "is_base64_encoded")
+
+
+def _read_lattice_2(door: FrontDoor, event: Mapping[str, Any]) -> _Wire:
+    # The user guide writes the query's name both ways.
+    query = "queryStringParameters" if "queryStringParameters" in event else "query_string_parameters"
+    return _lattice(door, event, "path", query, "isBase64Encoded")
+
+
+def _lattice(door: FrontDoor, event: Mapping[str, Any], path: str, query: str, is_base64: str) -> _Wire:
+    """Return what both versions say; the address of who called is in none but a header that is not vouched for."""
+    return _Wire(
+        method=_text(door, event, "method"),
+        path=_text(door, event, path),
+        query="&".join(f"{name}={text}" for name, text in _pairs(door, query, event.get(query))),
+        headers=_headers(door, "headers", event.get("headers")),
+        body=_optional_text(door, event, "body"),
+        is_base64=_flag(door, event, is_base64),
+        client="",
+    )
+
+
 def _find_edge_host(door: FrontDoor, cf: Mapping[str, Any], headers: Mapping[str, str]) -> str:
     """Return the host that was called: origin requests have the origin's in the headers, unless told otherwise."""
     origins = _find(cf, "request.origin")
@@ -134,6 +157,8 @@ _READERS: Mapping[EventShape, Callable[[FrontDoor, Mapping[str, Any]], _Wire]] =
     EventShape.PAYLOAD_2: _read_payload_2,
     EventShape.PAYLOAD_1: _read_payload_1,
     EventShape.EDGE: _read_edge,
+    EventShape.LATTICE_1: _read_lattice_1,
+    EventShape.LATTICE_2: _read_lattice_2,
 }
 
 

@@ -3,8 +3,8 @@
 Importing this module is the function's init phase: it reads the settings, connects to the store and loads the snapshot.
 It is the one module whose import does something.
 
-An event is told apart by its shape alone: a request through a front door, a notification of the store, a command;
-whatever else it is keeps the container warm.
+An event is told apart by its shape alone: a request through a front door, a notification of the store, a command, or
+another service's, which is refused; whatever else it is keeps the container warm.
 """
 
 import logging
@@ -110,6 +110,9 @@ class Function:
     def _run(self, event: object, caller: str) -> object:
         """Carry out the command that an event is; one that means nothing keeps the container warm."""
         from pypi_lambda.commands import find_command
+        from pypi_lambda.senders import refuse_foreign
+
+        refuse_foreign(event)
 
         command = find_command(event)
         if command is None:

@@ -1,6 +1,6 @@
-"""Notifications of S3: which objects were put. Pure.
+"""Notifications of S3, sent by itself or by EventBridge: which objects were put. Pure.
 
-"Event message structure" in the Amazon S3 user guide.
+"Event message structure" and "EventBridge event message structure" in the Amazon S3 user guide.
 """
 
 from typing import Any
@@ -13,11 +13,28 @@ def find_created(event: object, *, bucket: str, prefix: str) -> tuple[str, ...] 
         bucket: objects of another one are left out.
         prefix: the folder below which our keys lie, "" or without a slash at its end; others are left out.
     """
-    records = event.get("Records") if isinstance(event, dict) else None
+    if not isinstance(event, dict):
+        return None
+    folder = f"{prefix}/" if prefix else ""
+    if event.get("source") == "aws.s3":
+        key = _find_key_in_rule(event, bucket, folder)
+        return () if key is None else (key,)
+    records = event.get("Records")
     if not isinstance(records, list) or not records or not all(_is_s3(record) for record in records):
         return None
-    found = (_find_key(record, bucket, f"{prefix}/" if prefix else "") for record in records)
+    found = (_find_key(record, bucket, folder) for record in records)
     return tuple(key for key in found if key is not None)
+
+
+def _find_key_in_rule(event: dict[str, Any], bucket: str, prefix: str) -> str | None:
+    """Return the key in an event of EventBridge, which has it as it is, and each object in an event of its own."""
+    try:
+        key = event["detail"]["object"]["key"]
+        created = event["detail-type"] == "Object Created"
+        ours = event["detail"]["bucket"]["name"] == bucket and key.startswith(prefix)
+    except (LookupError, TypeError, AttributeError):
+        return None
+    return str(key[len(prefix) :]) if created and ours else None
 
 
 def _is_s3(record: Any) -> bool:

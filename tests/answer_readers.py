@@ -16,6 +16,8 @@ from pypi_lambda.front_doors import (
     FUNCTION_URL,
     HTTP_API_1,
     HTTP_API_2,
+    LATTICE_1,
+    LATTICE_2,
     REST_API,
     FrontDoor,
 )
@@ -91,6 +93,8 @@ _ANSWER_LIMITS: Mapping[FrontDoor, int] = {
     ALB_MULTI_VALUE: 1_000_000,
     EDGE_VIEWER: 40_000,
     EDGE_ORIGIN: 1_000_000,
+    LATTICE_1: 6_291_456,
+    LATTICE_2: 6_291_456,
 }
 _ANSWER_READERS: Mapping[FrontDoor, Callable[[Mapping[str, Any]], tuple[int, list[tuple[str, str]], str, bool]]] = {
     FUNCTION_URL: _read_joined,
@@ -101,4 +105,6 @@ _ANSWER_READERS: Mapping[FrontDoor, Callable[[Mapping[str, Any]], tuple[int, lis
     ALB_MULTI_VALUE: _read_lists,
     EDGE_VIEWER: _read_edge,
     EDGE_ORIGIN: _read_edge,
+    LATTICE_1: _read_joined,
+    LATTICE_2: _read_joined,
 }

@@ -18,6 +18,8 @@ from pypi_lambda.front_doors import (
     FUNCTION_URL,
     HTTP_API_1,
     HTTP_API_2,
+    LATTICE_1,
+    LATTICE_2,
     REST_API,
     FrontDoor,
 )
@@ -30,6 +32,7 @@ API_HOST = "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
 ALB_HOST = "lambda-alb-123578498.us-east-1.elb.amazonaws.com"
 EDGE_HOST = "d111111abcdef8.cloudfront.net"
 EDGE_ORIGIN_HOST = "origin.example"
+LATTICE_HOST = "pypi-0a40eebed65f8d69c.7d67968.vpc-lattice-svcs.us-east-2.on.aws"
 
 # Content types that arrive as text; "Receive events from the load balancer" names these four, the others do alike
 _TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml")
@@ -334,6 +337,56 @@ def _edge_event(event_type: str, request: dict[str, Any]) -> dict[str, Any]:
     return {"Records": [{"cf": {"config": config, "request": request}}]}
 
 
+def lattice_1(
+    *, method: str = "GET", path: str = "/", query: str = "", headers: Headers = (), body: bytes = b""
+) -> dict[str, Any]:
+    """Members in snake case, and no context; repeated headers are joined."""
+    sent = _lattice_headers(headers, body)
+    encoded = _encoded(body, is_text=_is_text(headers))
+    return {
+        "raw_path": path,
+        "method": method,
+        "headers": {name: ",".join(values) for name, values in sent.items()},
+        "query_string_parameters": {name: values[-1] for name, values in _raw_query(query).items()},
+        "body": encoded.get("body"),
+        "is_base64_encoded": encoded["isBase64Encoded"],
+    }
+
+
+def lattice_2(
+    *, method: str = "GET", path: str = "/", query: str = "", headers: Headers = (), body: bytes = b""
+) -> dict[str, Any]:
+    """With the service's ARNs, and lists for headers and parameters."""
+    arn = "arn:aws:vpc-lattice:us-east-2:123456789012"
+    return {
+        "version": "2.0",
+        "path": path,
+        "method": method,
+        "headers": _lattice_headers(headers, body),
+        "queryStringParameters": _raw_query(query),
+        "body": None,
+        **_encoded(body, is_text=_is_text(headers)),
+        "requestContext": {
+            "serviceNetworkArn": f"{arn}:servicenetwork/sn-0bf3f2882e9cc805a",
+            "serviceArn": f"{arn}:service/svc-0a40eebed65f8d69c",
+            "targetGroupArn": f"{arn}:targetgroup/tg-6d0ecf831eec9f09",
+            "identity": {"sourceVpcArn": "arn:aws:ec2:us-east-2:123456789012:vpc/vpc-0b8276c84697e7339"},
+            "region": "us-east-2",
+            "timeEpoch": "1783711145766123",
+        },
+    }
+
+
+def _lattice_headers(headers: Headers, body: bytes) -> dict[str, list[str]]:
+    seen = [("x-forwarded-for", CLIENT), ("host", LATTICE_HOST)]
+    return _lists(_lower_case([*seen, *_sent(headers, body)]))
+
+
+def _raw_query(query: str) -> dict[str, list[str]]:
+    pairs = [pair.partition("=") for pair in query.split("&")] if query else []
+    return _lists([(name, value) for name, _, value in pairs])
+
+
 def _sent(headers: Headers, body: bytes) -> list[tuple[str, str]]:
     """Return the headers with the Content-Length that every client sends with a body."""
     announced = any(name.lower() == "content-length" for name, _ in headers)
@@ -387,4 +440,6 @@ BUILDERS: Mapping[FrontDoor, Builder] = {
     ALB_MULTI_VALUE: alb_multi_value,
     EDGE_VIEWER: edge_viewer,
     EDGE_ORIGIN: edge_origin,
+    LATTICE_1: lattice_1,
+    LATTICE_2: lattice_2,
 }

@@ -19,6 +19,8 @@ from pypi_lambda.front_doors import (
     FUNCTION_URL,
     HTTP_API_1,
     HTTP_API_2,
+    LATTICE_1,
+    LATTICE_2,
     REST_API,
     FrontDoor,
     HeaderStyle,
@@ -57,6 +59,8 @@ ANSWERS: dict[FrontDoor, dict[str, Any]] = {
     HTTP_API_1: PLAIN,
     REST_API: PLAIN,
     ALB: {**PLAIN, "statusDescription": "200 OK"},
+    LATTICE_1: {**PLAIN, "statusDescription": "200 OK"},
+    LATTICE_2: {**PLAIN, "statusDescription": "200 OK"},
     ALB_MULTI_VALUE: {
         "statusCode": 200,
         "statusDescription": "200 OK",

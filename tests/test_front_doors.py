@@ -15,6 +15,8 @@ from pypi_lambda.front_doors import (
     FUNCTION_URL,
     HTTP_API_1,
     HTTP_API_2,
+    LATTICE_1,
+    LATTICE_2,
     REST_API,
     FrontDoor,
     find_front_door,
@@ -33,6 +35,8 @@ SAMPLES = {
     "alb-health-check": ALB,
     "edge-viewer-request": EDGE_VIEWER,
     "edge-origin-request": EDGE_ORIGIN,
+    "vpc-lattice-1": LATTICE_1,
+    "vpc-lattice-2": LATTICE_2,
 }
 
 
@@ -89,4 +93,6 @@ def test_limits() -> None:
         "an Application Load Balancer (multi-value headers)": (750_000, 746_928, 60),
         "Lambda@Edge (viewer request)": (40_000, 26_928, 5),
         "Lambda@Edge (origin request)": (1_000_000, 746_928, 30),
+        "VPC Lattice (event version 1)": (4_694_016, 4_715_520, 60),
+        "VPC Lattice (event version 2)": (4_694_016, 4_715_520, 60),
     }

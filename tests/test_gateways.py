@@ -20,6 +20,8 @@ from pypi_lambda.front_doors import (
     FUNCTION_URL,
     HTTP_API_1,
     HTTP_API_2,
+    LATTICE_1,
+    LATTICE_2,
     REST_API,
     FrontDoor,
     MalformedEvent,
@@ -247,6 +249,27 @@ EXPECTED: Mapping[str, Mapping[str, Any]] = {
         "root_url": "https://d111111abcdef8.cloudfront.net",
         "response_limit": response_limit(EDGE_ORIGIN),
     },
+    **{
+        f"vpc-lattice-{version}": {
+            "method": "GET",
+            "path": "/simple/demo/demo-1.0+local-py3-none-any.whl",
+            "query": "order-id=1",
+            "headers": {
+                "accept": "application/vnd.pypi.simple.v1+json",
+                "authorization": "Basic cmVhZGVyOnNlY3JldA==",
+                "user-agent": "pip/26.3",
+                "x-forwarded-for": "10.0.2.100",
+                "host": "pypi-0a40eebed65f8d69c.7d67968.vpc-lattice-svcs.us-east-2.on.aws",
+            },
+            "body": b"",
+            "content_length": 0,
+            "base_path": "",
+            "client": "",
+            "root_url": "https://pypi-0a40eebed65f8d69c.7d67968.vpc-lattice-svcs.us-east-2.on.aws",
+            "response_limit": response_limit(door),
+        }
+        for version, door in ((1, LATTICE_1), (2, LATTICE_2))
+    },
 }
 
 
@@ -461,8 +484,24 @@ def test_query_cannot_break_a_header(door: FrontDoor) -> None:
 
 @each_door
 def test_client_address(door: FrontDoor) -> None:
-    """The address is the one that the front door saw, not one that the client claims."""
-    assert read(BUILDERS[door](headers=[])).client == CLIENT
+    """The address is the one that the front door saw, not one that the client claims; VPC Lattice vouches for none."""
+    assert read(BUILDERS[door](headers=[])).client == ("" if door in (LATTICE_1, LATTICE_2) else CLIENT)
+
+
+def test_the_query_of_vpc_lattice() -> None:
+    """Version 2 has the query under either of the names that the user guide writes."""
+    event = event_builders.lattice_2(query="a=1&b=2&a=3")
+    assert read(event).query == "a=1&a=3&b=2"
+    event["query_string_parameters"] = event.pop("queryStringParameters")
+    assert read(event).query == "a=1&a=3&b=2"
+
+
+@pytest.mark.parametrize("build", [event_builders.lattice_1, event_builders.lattice_2])
+def test_headers_of_vpc_lattice(build: event_builders.Builder) -> None:
+    """Headers are understood as texts and as lists."""
+    event = build(headers=[("X-Twice", "a"), ("X-Twice", "b")])
+    for one in (event, {**event, "headers": {name: [value] for name, value in read(event).headers.items()}}):
+        assert read(one).headers["x-twice"].replace(", ", ",") == "a,b"
 
 
 @each_door

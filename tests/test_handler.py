@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tests.lambda_control import INVOKE, INVOKE_DENIED
 from tests.lambda_invocations import FunctionError
 from tests.lambda_site import LambdaSite, running_function
 from tests.test_commands import S3_TEST_EVENT, SCHEDULED_EVENT
+from tests.test_notifications import notification, rule_event
 
 WHEEL = make_wheel("demo", "1.0")
 JSON = ("Accept", "application/vnd.pypi.simple.v1+json")
@@ -364,12 +365,27 @@ def test_verify(site: LambdaSite, store: ObjectStore) -> None:
         ("reindexx", "invalid command 'reindexx': one of reindex, rebuild, ingest"),
         ({"deleteEverything": True}, "invalid command 'deleteEverything': one of reindex, rebuild, ingest"),
         ({"rebuild": "now"}, "invalid rebuild 'now': an event's number, or 'from zero'"),
+        (
+            {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]},
+            "invalid event 'Amazon SQS (aws:sqs)': this function",
+        ),
+        ({"source": "aws.ec2", "detail-type": "x"}, "invalid event 'Amazon EventBridge (aws.ec2, x)': this function"),
     ],
 )
 def test_refused(event: object, sentence: str, shared_site: LambdaSite) -> None:
     """A command that is none is refused by name."""
     kind, message = failure(shared_site, event)
     assert (kind, message[: len(sentence)]) == ("InvalidValue", sentence)
+
+
+@pytest.mark.parametrize("build", [rule_event, notification], ids=["EventBridge", "S3"])
+def test_drop_box(site: LambdaSite, store: ObjectStore, tmp_path: Path, build: Callable[..., dict[str, Any]]) -> None:
+    """What is put under `incoming/` is published when S3, or a rule of EventBridge, tells of it."""
+    key = f"incoming/{WHEEL.filename}"
+    store.put(key, WHEEL.content)
+    event = build(key, bucket=f"file://{tmp_path / 'data'}")
+    assert site.service.call(event) == {"incoming": [f"{WHEEL.filename} is published"]}
+    assert site.service.call(event) == {"incoming": []}
 
 
 def test_commands_as_events(site: LambdaSite, store: ObjectStore) -> None:

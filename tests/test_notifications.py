@@ -63,9 +63,59 @@ def test_several() -> None:
     assert find_created(notification("a", "b"), bucket="mybucket", prefix="") == ("a", "b")
 
 
+def rule_event(key: object = "incoming/a", **changes: Any) -> dict[str, Any]:
+    """Build an event of EventBridge as in "EventBridge event message structure" in the Amazon S3 user guide."""
+    bucket = changes.pop("bucket", "mybucket")
+    return {
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "account": "123456789012",
+        "time": "2026-11-12T00:00:00Z",
+        "region": "us-west-2",
+        "resources": [f"arn:aws:s3:::{bucket}"],
+        "detail": {
+            "version": "0",
+            "bucket": {"name": bucket},
+            "object": {
+                "key": key,
+                "size": 5,
+                "etag": "b1946ac92492d2347c6235b4d2611184",
+                "sequencer": "00617F08299329D189",
+            },
+            "request-id": "N4N7GDK58NMKJ12R",
+            "requester": "123456789012",
+            "source-ip-address": "192.0.2.7",
+            "reason": "PutObject",
+        },
+        **{name.replace("_", "-"): value for name, value in changes.items()},
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "prefix", "found"),
+    [
+        ("incoming/demo-1.0.tar.gz", "", "incoming/demo-1.0.tar.gz"),
+        ("incoming/demo-1.0+local-py3-none-any.whl", "", "incoming/demo-1.0+local-py3-none-any.whl"),
+        ("incoming/a folder/demo-1%212.0.tar.gz", "", "incoming/a folder/demo-1%212.0.tar.gz"),
+        ("some folder/incoming/demo-1.0.tar.gz", "some folder", "incoming/demo-1.0.tar.gz"),
+    ],
+)
+def test_by_a_rule(key: str, prefix: str, found: str) -> None:
+    """EventBridge tells of one object, whose key is as it is."""
+    assert find_created(rule_event(key), bucket="mybucket", prefix=prefix) == (found,)
+
+
 @pytest.mark.parametrize(
     ("event", "prefix"),
     [
+        (rule_event(bucket="another"), ""),
+        (rule_event(detail_type="Object Deleted"), ""),
+        (rule_event(), "folder"),
+        (rule_event(1), ""),
+        (rule_event(detail=None), ""),
+        (rule_event(detail={"bucket": "mybucket", "object": []}), ""),
         (notification("incoming/a", bucket="another"), ""),
         (notification("incoming/a", name="ObjectRemoved:Delete"), ""),
         (notification("incoming/a"), "folder"),
