@@ -109,9 +109,9 @@ def test_the_zip_has_what_the_function_loads_and_no_more(names: list[str]) -> No
     """Its top level is our packages and what they import; boto3, metadata, the laptop's dependencies are not there."""
     assert sorted({name.partition("/")[0] for name in names}) == [
         *("__pycache__", "annotated_types", "attr", "attrs", "bs4", "certifi", "charset_normalizer", "comrak"),
-        *("docutils", "idna", "indexer", "mailbits", "msgpack", "multipart.py", "nh3", "obstore", "orjson"),
-        *("packaging", "passlib", "pydantic", "pydantic_core", "pypi_lambda", "pypi_simple", "rbloom"),
-        *("readme_renderer", "requests", "soupsieve", "typing_extensions.py", "typing_inspection", "urllib3"),
+        *("docutils", "idna", "indexer", "mailbits", "markupsafe", "msgpack", "multipart.py", "nh3"),
+        *("obstore", "orjson", "packaging", "passlib", "pydantic", "pydantic_core", "pypi_lambda", "pypi_simple"),
+        *("rbloom", "readme_renderer", "requests", "soupsieve", "typing_extensions.py", "typing_inspection", "urllib3"),
         *(["zstandard"] if HERE.minor < 15 else []),  # the standard library's is enough from there on
     ]
 
