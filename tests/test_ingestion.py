@@ -46,7 +46,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 def until_done(call: Callable[[], None]) -> None:
     """Make a call that is told to come back until it is done."""
-    for _ in range(3_000):
+    for _ in range(30_000):  # of 10 ms each, at least
         try:
             return call()
         except UpstreamUnavailable:
@@ -107,6 +107,7 @@ def test_told_to_come_back(impatient: Ingestions) -> None:
             "six-1.0.tar.gz is still arriving; try again",
             RETRY_AFTER_SECONDS,
         )
+    assert work.begun.wait(PATIENCE_SECONDS)
     assert work.count == 1
     done = Work()
     done.release.set()

@@ -292,7 +292,7 @@ class TestTogether:
 
 
 def _retry_until_there(mirror: Mirror) -> None:
-    for _ in range(200):
+    for _ in range(6_000):  # of 50 ms each, at least
         try:
             mirror.ingest(SIX, FILE)
         except UpstreamUnavailable:

@@ -151,7 +151,7 @@ class TestFromTheWhole:
             with pytest.raises(UpstreamUnavailable, match="is still arriving"):
                 mirror.get_metadata(SIX, METADATA, None)
             release.set()
-            for _ in range(200):
+            for _ in range(6_000):  # of 50 ms each, at least
                 try:
                     assert mirror.get_metadata(SIX, METADATA, None) == BIG.metadata
                 except UpstreamUnavailable:
