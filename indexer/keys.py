@@ -89,6 +89,11 @@ def cache_key(project: ProjectName, filename: Filename) -> str:
     return f"{CACHE}{project}/{filename}"
 
 
+def unproved_key(id: str) -> str:
+    """Return the key of a mirrored file that no digest proves, until it has been looked into."""
+    return f"{STAGING}unproved-{id}"
+
+
 def use_key(cache_key: str) -> str:
     """Return the key whose last change tells when a mirrored file was last used."""
     return USES + cache_key.removeprefix(CACHE)

@@ -4,12 +4,12 @@ Where a file comes from, and whether there is one, is what `pypi_lambda.mirrored
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from indexer.events import timestamp
-from indexer.keys import METADATA, cache_key
+from indexer.keys import METADATA, cache_key, unproved_key
 from indexer.names import Filename, ProjectName
 from indexer.store import ObjectStore
 from pypi_lambda.http import NotFound
@@ -124,10 +124,33 @@ class Mirror:
                 raise NotFound(f"the upstream lists {filename!r} but does not have it")
             counted = Counted(download.chunks)
             chunks = verified(filename, counted, hashes=source.hashes, size=source.size)
-            self._store.write(key, chunks, immutable=True)
+            if source.is_proved:
+                self._store.write(key, chunks, immutable=True)
+            else:
+                self._take_unproved(name, filename, chunks)
         stat = None if source.size == counted.size and source.upload_time else self._store.stat(key)
         if stat is not None:
             self.pages.fill(name, filename, size=stat.size, upload_time=_upload_time(download.last_modified, stat))
+
+    def _take_unproved(self, name: ProjectName, filename: Filename, chunks: Iterator[bytes]) -> None:
+        """Have a file in the store that no digest proves, once it turned out to be an archive of its project."""
+        from indexer.digests import Counted
+        from indexer.errors import InvalidValue, UpstreamNonsense
+        from indexer.reader import open_object
+        from indexer.unproved import check_unproved
+        from pypi_lambda.clock import new_id
+
+        logger.warning("%s of %s is unverified: the upstream announces no digest that proves it", filename, name)
+        counted, staged = Counted(chunks), unproved_key(new_id())
+        try:
+            self._store.write(staged, counted)
+            with open_object(self._store, staged, counted.size) as file:
+                check_unproved(file, filename, name)
+            self._store.write(cache_key(name, filename), self._store.read(staged), immutable=True)
+        except InvalidValue as fault:
+            raise UpstreamNonsense(f"no digest proves {filename}, and it is no archive of {name}: {fault}") from None
+        finally:
+            self._store.delete(staged)
 
     def get_metadata(
         self, name: ProjectName, filename: Filename, ahead: ReadAhead | None, *, seconds: float | None = None
