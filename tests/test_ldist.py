@@ -60,7 +60,7 @@ print(json.dumps({
     }),
     "sourceless": sorted(
         name for name in sys.modules if name.startswith(("indexer.", "pypi_lambda."))
-        and pathlib.Path(sys.modules[name].__cached__ or "").parent.name != "__pycache__"
+        and pathlib.Path(sys.modules[name].__spec__.cached or "").parent.name != "__pycache__"
     ),
 }))
 """
