@@ -3,12 +3,13 @@
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 from tests.matrix.report import DOCUMENT, describe, render
+from tests.matrix.results import Rows, read_results, write_results
 from tests.matrix.rows import Row, try_client
 from tests.matrix.site import running_site
 from tests.matrix.table import Client, read_table
@@ -19,16 +20,26 @@ _ROOT = Path(__file__).parent.parent.parent
 def main(arguments: Sequence[str]) -> int:
     """Run the matrix."""
     options = _parse(arguments)
-    clients = [client for client in read_table() if _is_wanted(client, options)]
-    rows = _try_all(clients, options)
-    whole = not (options.only or options.short)
-    if whole:
-        DOCUMENT.write_text(render([rows[client.key] for client in clients]), "utf-8")
+    table = read_table()
+    rows: Rows = {}
+    for row in _try_all([client for client in table if _is_wanted(client, options)], options):
+        print(describe(row), flush=True)
+        rows[row.client.key] = row
+        if not options.short:
+            _keep(table, rows, options.cache / "results.json")
     red = [row for row in rows.values() if row.red]
     for row in red:
         print(f"\nRED {row.client.title}", *row.red, sep="\n")
     print(f"\n{len(rows) - len(red)} of {len(rows)} rows are green")
     return 1 if red else 0
+
+
+def _keep(table: Sequence[Client], rows: Rows, results: Path) -> None:
+    """Keep the rows, and write the page if there is one for every client."""
+    known = read_results(results, table) | rows
+    write_results(results, known)
+    if len(known) == len(table):
+        DOCUMENT.write_text(render([known[client.key] for client in table]), "utf-8")
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -51,8 +62,7 @@ def _is_wanted(client: Client, options: argparse.Namespace) -> bool:
     return not options.only or any(part in client.title for part in options.only)
 
 
-def _try_all(clients: Sequence[Client], options: argparse.Namespace) -> dict[tuple[str, ...], Row]:
-    rows = {}
+def _try_all(clients: Sequence[Client], options: argparse.Namespace) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="matrix-") as scratch, ExitStack() as stack:
         site = stack.enter_context(running_site(Path(scratch)))
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=options.jobs))
@@ -62,12 +72,9 @@ def _try_all(clients: Sequence[Client], options: argparse.Namespace) -> dict[tup
             return try_client(client, site, cache=options.cache.resolve(), folder=folder, short=options.short)
 
         for done in as_completed([pool.submit(try_one, client) for client in clients]):
-            row = done.result()
-            rows[row.client.key] = row
-            print(describe(row), flush=True)
+            yield done.result()
         with redirect_stdout(sys.stderr):  # the server's log
             stack.close()
-    return rows
 
 
 if __name__ == "__main__":

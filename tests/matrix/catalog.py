@@ -88,6 +88,8 @@ APP = make_program("Up.App", "3.0", requires=("up_library>=1", "up-plain"), extr
 LIBRARY = {version: make_program("up-library", version) for version in ("1.0", "1.1")}
 PLAIN = make_program("up-plain")
 MORE = make_program("up-more")
+# pex wants it beside its own pip before that builds an sdist; the sdists here build themselves.
+WHEEL_OF_PEX = make_program("wheel", "0.37.1")
 
 
 def publish_upstream(upstream: FakeUpstream) -> None:
@@ -97,3 +99,4 @@ def publish_upstream(upstream: FakeUpstream) -> None:
         upstream.add(wheel)
     upstream.add(PLAIN, metadata=None)
     upstream.add(MORE)
+    upstream.add(WHEEL_OF_PEX)

@@ -58,7 +58,7 @@ def run_pip_tools(case: Case) -> Mapping[str, str]:
 def run_pex(case: Case) -> Mapping[str, str]:
     """Make an environment of a PEX; for hashes of one that was made from a lock."""
     options, environ = _index(case, "PIP_INDEX_URL")
-    options += ["--use-pip-config"] if case.way == ENVIRONMENT else []
+    options += ["--use-pip-config"] if case.way == ENVIRONMENT else ["--no-pypi"]
     if case.scenario.locked:
         arguments = ["lock", "create", *options, "--style", "universal", "-o", "lock.json", case.scenario.requirement]
         case.run("pex3", *arguments, environ=environ).succeeded()
@@ -92,7 +92,8 @@ def run_tox(case: Case) -> Mapping[str, str]:
 
 def run_micropipenv(case: Case) -> Mapping[str, str]:
     """Install from a requirements file with micropipenv."""
-    environ = {"MICROPIPENV_DEFAULT_INDEX_URLS": case.secret_index if case.way == ENVIRONMENT else case.index}
+    index = case.secret_index if case.way == ENVIRONMENT else case.index
+    environ = {"MICROPIPENV_DEFAULT_INDEX_URLS": index, "PIP_INDEX_URL": index}
     _requirements(case)
     arguments = ["install", "--method", "requirements", "--", "--target", "target"]
     case.run("micropipenv", *arguments, environ=environ).succeeded()

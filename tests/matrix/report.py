@@ -14,7 +14,7 @@ What real clients do with this index. `make matrix` writes this page. It install
 [tests/matrix/clients.toml](../tests/matrix/clients.toml) pins into an environment of its own, and has it use a running
 `serverless-pypi serve` over a folder. It ends with 1 if a client does otherwise than that table says. The first run
 takes half an hour; the clients are kept in `.matrix-cache`. To try newer ones, pin them in the table.
-`python -m tests.matrix --only pip --only twine` tries some and writes nothing; `make e2e` has the short form.
+`python -m tests.matrix --only pip --only twine` tries some again; `make e2e` has the short form.
 
 Each scenario is tried with each way to give the password, in an empty home: in the URL, in `~/.netrc`, in the
 environment. *wheel* and *sdist* are private projects. *mirrored* is one of the upstream's with what it needs. *yanked*
