@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b, md5, sha1
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -205,3 +206,130 @@ def test_the_html_page_marks_what_nothing_proves(site: Any) -> None:
     text = site.get(PAGE, accept=HTML).text
     assert text.count(' data-unverified="true"') == sum("_unverified" in file for file in site.page["files"]) > 0
     assert f"<!-- {site.page['_dropped']['count']} more files of the upstream are left out" in text
+
+
+ENTRY: dict[str, Any] = {"filename": WHEEL.filename, "url": WHEEL.filename, "hashes": {"sha256": SHA}}
+DOCUMENT: dict[str, Any] = {"meta": {"api-version": "1.1"}, "name": "six", "files": [ENTRY]}
+ANCHOR = f'<html><a href="{WHEEL.filename}#sha256={SHA}" data-yanked="k\xfchl">x</a></html>'
+
+
+def served(tmp_path: Path, body: bytes, content_type: str) -> Any:
+    with running_site(tmp_path) as site:
+        site.upstream.add(WHEEL)
+        site.upstream.override(PAGE, headers={"Content-Type": content_type}, body=body)
+        answer = site.get(PAGE, accept=JSON)
+        assert answer.status == 200, answer.body
+        return orjson.loads(answer.body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        orjson.dumps(DOCUMENT | {"meta": {"api-version": 1}}),
+        orjson.dumps(DOCUMENT | {"meta": {"api-version": 1.4}}),
+        orjson.dumps(DOCUMENT | {"meta": {"api-version": "1"}}),
+        b"\xef\xbb\xbf" + orjson.dumps(DOCUMENT),
+        orjson.dumps(DOCUMENT).decode().encode("utf-16"),
+        orjson.dumps(DOCUMENT | {"tracks": [], "alternate-locations": ["https://x.example/simple/six/"]}),
+        orjson.dumps(DOCUMENT | {"meta": {"api-version": "1.2", "tracks": ["https://x.example/simple/six/"]}}),
+    ],
+    ids=["a number", "a fraction", "without a minor", "a mark", "UTF-16", "PEP 708", "PEP 708 in meta"],
+)
+def test_json_pages(tmp_path: Path, body: bytes) -> None:
+    """Pages that clients read are read; what was rejected with PEP 708 is not passed on."""
+    page = served(tmp_path, body, JSON_TYPE)
+    assert [file["filename"] for file in page["files"]] == [WHEEL.filename]
+    assert page["meta"] == {"api-version": "1.4"}
+    assert not {"tracks", "alternate-locations"} & page.keys()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/html; charset=iso-8859-1", ANCHOR.encode("latin-1")),
+        ("text/html; charset=utf-16", ANCHOR.encode("utf-16")),
+        ('text/html;charset="UTF-8"', ANCHOR.encode()),
+        ("text/html", b"\xef\xbb\xbf" + ANCHOR.encode()),
+        ("text/html; charset=punycode", ANCHOR.encode()),
+        ("text/html; charset=no-such", ANCHOR.encode()),
+    ],
+)
+def test_html_pages(tmp_path: Path, content_type: str, body: bytes) -> None:
+    """A page is read in the character set that its header or its mark says."""
+    (file,) = served(tmp_path, body, content_type)["files"]
+    assert (file["filename"], file["yanked"], file["hashes"]) == (WHEEL.filename, "k\xfchl", {"sha256": SHA})
+
+
+LONG = f"six-1.0+{'a' * (243 - 8 - 21)}-py3-none-any.whl"[:243]
+
+
+@pytest.mark.parametrize("filename", ["six-1.0 .tar.gz", "six-1.0 (1).tar.gz", "six[x]-1.0.tar.gz", LONG])
+def test_file_names(tmp_path: Path, filename: str) -> None:
+    """Names with blanks, brackets and many characters are listed and delivered, their address percent-encoded."""
+    with running_site(tmp_path) as site:
+        site.upstream.add_file("six", filename, b"content")
+        (file,) = orjson.loads(site.get(PAGE, accept=JSON).body)["files"]
+        assert (file["filename"], set(" []()") & set(file["url"])) == (filename, set())
+        assert site.get(PAGE + file["url"]).body == b"content"
+        assert site.get(PAGE + file["url"]).status == 200  # from the store
+
+
+@pytest.mark.parametrize("filename", ["six-1.0;x.tar.gz", "../six-1.0.tar.gz", "six-1..0.tar.gz", "x" * 247])
+def test_file_names_that_are_left_out(tmp_path: Path, filename: str) -> None:
+    """Names that are unsafe are named on the page as left out."""
+    page = served(tmp_path, orjson.dumps(DOCUMENT | {"files": [ENTRY, ENTRY | {"filename": filename}]}), JSON_TYPE)
+    assert (page["_dropped"]["count"], page["_dropped"]["files"][0]["filename"]) == (1, filename)
+
+
+@pytest.mark.parametrize(
+    ("filename", "is_announced"),
+    [
+        ("six-1.0-py3-none-any.whl", True),
+        ("six__x-1.0-py3-none-any.whl", False),
+        ("six-1.0-py3-none-any-x86_64_v3.whl", False),
+        ("six-one-py3-none-any.whl", False),
+        ("seven-1.0-py3-none-any.whl", False),
+    ],
+)
+@pytest.mark.parametrize("said", [{}, {"core-metadata": True}])
+def test_announced_metadata(tmp_path: Path, filename: str, is_announced: bool, said: dict[str, Any]) -> None:
+    """Metadata is announced for wheels of this project whose names parse."""
+    page = served(tmp_path, orjson.dumps(DOCUMENT | {"files": [ENTRY | {"filename": filename} | said]}), JSON_TYPE)
+    assert page["files"][0].get("core-metadata", False) is is_announced
+
+
+REASON = "numpy 9.9 is quarantined by policy 7"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "text"),
+    [
+        ({"status": 403, "body": REASON.encode(), "headers": {"Content-Type": "text/plain"}}, 403, REASON),
+        (
+            {
+                "status": 403,
+                "body": orjson.dumps({"errors": [{"message": REASON}]}),
+                "headers": {"Content-Type": "application/json"},
+            },
+            403,
+            REASON,
+        ),
+        ({"status": 451, "body": REASON.encode(), "headers": {"Content-Type": "text/plain"}}, 403, REASON),
+        ({"status": 403}, 503, "are its credentials right?"),
+        (
+            {"status": 401, "body": REASON.encode(), "headers": {"Content-Type": "text/plain"}},
+            503,
+            "credentials right?",
+        ),
+    ],
+)
+def test_a_firewall(tmp_path: Path, answer: dict[str, Any], status: int, text: str) -> None:
+    """What an upstream refuses with a reason is 403 with the reason, of a page and of a file; without one, 503."""
+    with running_site(tmp_path) as site:
+        path = site.upstream.add(WHEEL)
+        site.upstream.override("/simple/seven/", **answer)
+        site.upstream.override(path, **answer)
+        for address in ("/simple/seven/", "/simple/seven/", f"{PAGE}{WHEEL.filename}"):
+            found = site.get(address)
+            assert (found.status, text in found.text) == (status, True), found.text
+        assert site.get(PAGE).status == 200
