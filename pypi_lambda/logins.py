@@ -86,7 +86,8 @@ class Logins:
         Raises:
             TooManyRequests: it is one too many.
         """
-        self._throttle.begin(name, client, is_remembered=True)
+        # Where no address is known, it counts for the name, which then is all that there is to count by.
+        self._throttle.begin(name, client, is_remembered=bool(client))
 
     def _pass(self, username: str, client: str) -> None:
         begun = self._throttle.begin(username, client, is_remembered=True)
