@@ -27,7 +27,8 @@ from pypi_lambda.commands import parse_command
 from pypi_lambda.context import Context
 from pypi_lambda.front_doors import FRONT_DOORS, FUNCTION_URL, LATTICE_1, LATTICE_2, FrontDoor
 from pypi_lambda.records import User, UserRecord, decode_user, encode_user
-from pypi_lambda.throttle import PAIR, USER
+from pypi_lambda.throttle import PAIR
+from pypi_lambda.throttle import USER as USER_LEVEL
 from pypi_lambda.tokens import (
     Token,
     TokenChecker,
@@ -653,7 +654,7 @@ def test_through_front_doors(door: FrontDoor, function: tuple[LambdaSite, Object
     shown = [("__token__", text), (door.name, text), (text, ""), ("bob", text)]
     assert [ask(site, door, *one) for one in shown] == [301, 301, 301, 401]
     run_command(store, "revokeToken", known(text).id)
-    burst = (USER if door in (LATTICE_1, LATTICE_2) else PAIR).burst  # VPC Lattice vouches for no address
+    burst = (USER_LEVEL if door in (LATTICE_1, LATTICE_2) else PAIR).burst  # VPC Lattice vouches for no address
     refused = [401] * (burst - 1) + [429] * 2
     assert [ask(site, door, "__token__", text) for _ in refused] == refused
     assert text.partition(".")[2][:16] not in site.service.read_logs()
