@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pip._internal.index.collector import IndexContent, parse_links
 
 from indexer.events import FileRemoved, FileUnyanked, FileYanked, ProjectStatusSet
 from indexer.names import Filename, ProjectName
@@ -15,7 +16,7 @@ from pypi_lambda.documents import MAX_SDIST_BYTES, SERIAL
 from pypi_lambda.front_doors import FRONT_DOORS
 from pypi_lambda.gateways import read_request
 from pypi_lambda.wsgi import wsgi_application
-from tests.apps import UPLOADER, Answer, Site, call, environ, running_site
+from tests.apps import HTML, JSON, UPLOADER, Answer, Site, call, environ, running_site
 from tests.builders import basic, body_of
 from tests.distributions import make_sdist, make_wheel
 from tests.event_builders import BUILDERS
@@ -408,11 +409,17 @@ def test_base_path(tmp_path: Path, upstream: FakeUpstream) -> None:
         assert url == "https://pypi.example/app/base/simple/six/six-1.17.0-py3-none-any.whl"
 
 
-def test_escaped_addresses(site: Site) -> None:
-    """A file's address is the one that pip makes of its link on the page: pip-tools compares the two."""
+@pytest.mark.parametrize("accept", [JSON, HTML])
+def test_addresses_are_those_that_pip_has(site: Site, accept: str) -> None:
+    """A file's address beside `simple/` is the one that pip makes of its link: pip-tools compares the two."""
     wheel = make_wheel("demo", "3.0+local.1")
     site.upload(wheel)
     found = ask(site, "/demo/json")
+    page = site.get("/simple/demo/", accept=accept)
+    address = "http://pypi.example/simple/demo/"
+    content = IndexContent(page.body, page.headers["Content-Type"], "utf-8", address, cache_link_parsing=False)
+    links = {link.url_without_fragment for link in parse_links(content)}
+    assert {file["url"] for files in found["releases"].values() for file in files} == links
     assert list(found["releases"])[-1] == "3.0+local.1"
     assert found["urls"][0]["url"].endswith("/simple/demo/demo-3.0%2Blocal.1-py3-none-any.whl")
 
