@@ -5,7 +5,7 @@
 A real `serverless-pypi serve` over a folder, whose list of names was read before by a reindex; the upstream is down.
 Asked over loopback: the first request of a process, the next ones, and the first after a project was uploaded; as JSON
 and HTML, compressed and not. Each answer is checked to have all names. A process's first request also pays for the
-password's hash.
+password's hash. The server's processor time is told beside the seconds, which depend on what else the machine does.
 
 Prints a table and writes `benchmarks/results/listing.json`. Linux only.
 """
@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.data import PASSWORD, PRIVATE_PROJECTS, UPSTREAM_NAMES, USERNAME, Shape, make_store
-from benchmarks.processes import free_port
+from benchmarks.processes import cpu_seconds, free_port, settle
 from benchmarks.report import ROOT, Table, write_results
 from indexer.folder import FolderStore
 from indexer.keys import user_key
@@ -38,6 +38,7 @@ from tests.distributions import make_wheel
 QUICK_NAMES, QUICK_PROJECTS = 50_000, 100
 STARTS, REPEATED = 3, 3
 START_SECONDS = 60.0
+SETTLE_SECONDS = 8.0
 ASK_SECONDS = 60.0
 NOWHERE = "http://127.0.0.1:9/simple/"  # the port of the discard service, where nobody listens
 FORMATS = {"JSON": "application/vnd.pypi.simple.v1+json", "HTML": "text/html"}
@@ -56,12 +57,21 @@ class Asked:
     when: str
     seconds: float
     first_byte_seconds: float
+    cpu_seconds: float
     size: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A server."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def serving(folder: Path) -> Iterator[int]:
-    """Run `serve` over the folder, and give its port once it answers."""
+def serving(folder: Path) -> Iterator[Running]:
+    """Run `serve` over the folder, and give it once it answers and its start is over."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "pypi_lambda.cli", "serve", f"--port={port}"],
@@ -72,7 +82,8 @@ def serving(folder: Path) -> Iterator[int]:
     )
     try:
         _await(port)
-        yield port
+        settle(process.pid, seconds=SETTLE_SECONDS)
+        yield Running(port=port, pid=process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -96,10 +107,11 @@ def _await(port: int) -> None:
     raise TimeoutError(f"nothing answers on port {port} after {START_SECONDS:g} s")
 
 
-def ask(port: int, page_format: str, encoding: str, when: str, *, names: int) -> Asked:
+def ask(server: Running, page_format: str, encoding: str, when: str, *, names: int) -> Asked:
     """Ask for the listing, and make sure that it has so many names at least."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ASK_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=ASK_SECONDS)
     connection.connect()
+    used = cpu_seconds(server.pid)
     headers = {"Accept": FORMATS[page_format], "Accept-Encoding": ENCODINGS[encoding]}
     began = time.perf_counter()
     connection.request("GET", "/simple/", headers={**headers, "Authorization": basic(USERNAME, PASSWORD)})
@@ -117,6 +129,7 @@ def ask(port: int, page_format: str, encoding: str, when: str, *, names: int) ->
         when=when,
         seconds=ended - began,
         first_byte_seconds=first_byte - began,
+        cpu_seconds=cpu_seconds(server.pid) - used,
         size=len(body),
     )
 
@@ -138,12 +151,12 @@ def measure(folder: Path, shape: Shape) -> Iterator[Asked]:
     for page_format in FORMATS:
         for encoding in ENCODINGS:
             for start in range(STARTS):
-                with serving(folder) as port:
-                    yield ask(port, page_format, encoding, "first", names=names)
+                with serving(folder) as server:
+                    yield ask(server, page_format, encoding, "first", names=names)
                     for number in range(REPEATED):
-                        yield ask(port, page_format, encoding, "next", names=names)
-                        upload(port, f"new-{page_format}-{encoding}-{start}-{number}".replace(" ", "-").lower())
-                        yield ask(port, page_format, encoding, "new name", names=names + number + 1)
+                        yield ask(server, page_format, encoding, "next", names=names)
+                        upload(server.port, f"new-{page_format}-{encoding}-{start}-{number}".replace(" ", "-").lower())
+                        yield ask(server, page_format, encoding, "new name", names=names + number + 1)
 
 
 def fill(folder: Path, shape: Shape) -> None:
@@ -161,9 +174,14 @@ def table(asked: list[Asked]) -> Table:
     for page_format in FORMATS:
         for encoding in ENCODINGS:
             kind = [each for each in asked if (each.format, each.encoding) == (page_format, encoding)]
-            middle = [median(each.seconds for each in kind if each.when == when) for when in WHEN]
-            rows.append((page_format, encoding, round(kind[0].size / 1e6, 1), *(round(found, 3) for found in middle)))
-    return Table(columns=("listing", "sent", "MB", *WHEN), rows=tuple(rows))
+            cells: list[str | float | None] = []
+            for when in WHEN:
+                of_when = [each for each in kind if each.when == when]
+                cells += [round(median(each.seconds for each in of_when), 3)]
+                cells += [round(median(each.cpu_seconds for each in of_when), 2)]
+            rows.append((page_format, encoding, round(kind[0].size / 1e6, 1), *cells))
+    columns = [column for when in WHEN for column in (when, f"{when}, CPU")]
+    return Table(columns=("listing", "sent", "MB", *columns), rows=tuple(rows))
 
 
 def main() -> None:
