@@ -25,6 +25,7 @@ lint: .venv/test  ## formatting, rules, types, direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.15 indexer/zstd.py
 	$(BIN)/cfn-lint deploy/*.yaml
 	$(BIN)/pytest -q tests/test_imports.py
 

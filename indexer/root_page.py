@@ -145,9 +145,8 @@ class _HtmlNames(HTMLParser):
         """
         names = self._take(self._held + self._decoder.decode(b"", final=True))
         ends_in_tag = self._ends_in_tag
-        names += self._take(
-            " " * (self._unread + 1)
-        )  # text, which makes it read what it kept, unless that is unfinished
+        # Text, enough of it to make HTMLParser read what it kept, unless that is unfinished.
+        names += self._take(" " * (self._unread + 1))
         if ends_in_tag or self._unread or self._text is not None or self._html_open:
             raise NotARootPage("breaks off in the middle of its HTML")
         return names
