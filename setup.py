@@ -48,7 +48,7 @@ setup(
         "multipart>=2",
         "obstore>=0.12",
         "orjson>=3.10",
-        "packaging>=24.2",
+        "packaging>=26",  # core metadata 2.5
         "pypi-simple>=1.6",
         "rbloom>=1.5",
         "readme-renderer>=44",

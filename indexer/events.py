@@ -16,6 +16,7 @@ from indexer.names import Filename, ProjectName, check_filename, is_normalized
 from indexer.value import names_of, value, values_of
 
 EVENT_VERSION = 1
+LATER_FIELDS = frozenset({"provenance_sha256"})  # left out where they are empty: other events stay the bytes they were
 MAX_REASON_LENGTH = 1_000  # of a yank or a status; it stands in the page, once for each file
 
 
@@ -29,6 +30,7 @@ class FileAdded:
         sha256: of the file, lower-case hex.
         upload_time: `YYYY-MM-DDThh:mm:ss.ffffffZ`; of the source where the file was brought over from another index.
         metadata_sha256: of the `.metadata` object beside the file, or None where there is none.
+        provenance_sha256: of what its upload attested, or None where it attested nothing.
     """
 
     project: ProjectName
@@ -39,6 +41,7 @@ class FileAdded:
     upload_time: str
     requires_python: str | None = None
     metadata_sha256: str | None = None
+    provenance_sha256: str | None = None
 
 
 @value
@@ -218,7 +221,7 @@ def encode_event(*, seq: int, id: str, prev: str, at: str, by: str, client: str 
     if client:
         document["client"] = client
     document["kind"] = type(change).__name__
-    document.update(values_of(change))
+    document.update((name, item) for name, item in values_of(change).items() if item or name not in LATER_FIELDS)
     return encode_json(document)
 
 

@@ -24,9 +24,10 @@ UNKNOWN = ""
 CLAIM_KEY = f"{CLAIMS}claim"
 
 METADATA = ".metadata"  # beside a file: what METADATA its wheel has (PEP 658)
+PROVENANCE = ".provenance"  # beside files: what an upload attested (PEP 740)
 OLD_PAGE = "/index.json"  # a project's page of serverless-pypi 0.0.6
 LEFT_SUFFIXES = (".asc", OLD_PAGE)  # what 0.0.6 left beside files
-BESIDE_SUFFIXES = (METADATA, *LEFT_SUFFIXES)
+BESIDE_SUFFIXES = (METADATA, PROVENANCE, *LEFT_SUFFIXES)
 PART_SUFFIX = ".part"  # below `incoming/`: a part of an upload
 REJECTED_SUFFIX = ".rejected.txt"  # beside what was refused: why
 CHECK_SUFFIX = ".check"
@@ -47,6 +48,11 @@ def find_seq(key: str) -> int | None:
 def file_key(project: ProjectName, filename: Filename) -> str:
     """Return the key of a private file."""
     return f"{PROJECTS}{project}/{filename}"
+
+
+def provenance_key(project: ProjectName, provenance_sha256: str) -> str:
+    """Return the key of a file's provenance: by its digest, for two uploads of one file may bring different ones."""
+    return f"{PROJECTS}{project}/{provenance_sha256}{PROVENANCE}"
 
 
 def page_key(name: ProjectName, seq: int, tag: str, extension: str) -> str:

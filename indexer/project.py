@@ -50,6 +50,7 @@ class File:
         sha256: lower-case hex.
         upload_time: `YYYY-MM-DDThh:mm:ss.ffffffZ`.
         metadata_sha256: of the `.metadata` object beside it, or None where there is none.
+        provenance_sha256: of what its upload attested, or None where it attested nothing.
         turns: what became of it, oldest first.
     """
 
@@ -60,6 +61,7 @@ class File:
     upload_time: str
     requires_python: str | None = None
     metadata_sha256: str | None = None
+    provenance_sha256: str | None = None
     turns: tuple[FileTurn, ...] = ()
 
     @property
@@ -175,6 +177,7 @@ def _file(change: FileAdded) -> File:
         upload_time=change.upload_time,
         requires_python=change.requires_python,
         metadata_sha256=change.metadata_sha256,
+        provenance_sha256=change.provenance_sha256,
     )
 
 

@@ -26,6 +26,7 @@ from indexer.keys import (
     USES,
     file_key,
     project_of,
+    provenance_key,
     use_key,
 )
 from indexer.names import ProjectName
@@ -228,7 +229,9 @@ def find_removed(folder: Folder, days: int, now: datetime) -> Iterator[Candidate
         days: for how long removed files are kept; 0 for ever.
     """
     project = folder.project
-    ended = {file_key(project.name, file.filename) for file in project.files.values() if _has_ended(file, days, now)}
+    files = [file for file in project.files.values() if _has_ended(file, days, now)]
+    ended = {file_key(project.name, file.filename) for file in files}
+    ended |= {provenance_key(project.name, file.provenance_sha256) for file in files if file.provenance_sha256}
     for stat in folder.stats:
         if stat.key.removesuffix(METADATA) in ended:
             yield Candidate(project=project.name, seq=project.seq, stat=stat)

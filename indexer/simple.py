@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from indexer.errors import CorruptObject, InvalidValue
 from indexer.json_bytes import decode_json, encode_json
-from indexer.keys import page_key
+from indexer.keys import PROVENANCE, page_key
 from indexer.names import ProjectName, check_filename, is_normalized
 from indexer.project import ACTIVE, WITHHELD_STATUS, File, FileTurn, Project, StatusTurn
 from indexer.value import value
@@ -112,6 +112,9 @@ class Renderer:
             wire["requires-python"] = file.requires_python
         if file.metadata_sha256 is not None:
             wire["core-metadata"] = {"sha256": file.metadata_sha256}
+        if file.provenance_sha256 is not None:
+            wire["provenance"] = f"{file_link(file.filename)}{PROVENANCE}"
+            wire["_provenance"] = {"sha256": file.provenance_sha256, "verified": False}
         return wire  # type: ignore[return-value]  # likewise
 
 
@@ -152,6 +155,7 @@ def _decode_file(wire: Mapping[str, Any]) -> File:
         upload_time=wire["upload-time"],
         requires_python=wire.get("requires-python"),
         metadata_sha256=None if metadata is None else metadata["sha256"],
+        provenance_sha256=wire["_provenance"]["sha256"] if "_provenance" in wire else None,
         turns=tuple(turns),
     )
     if wire["yanked"] != _yanked(file):

@@ -10,7 +10,7 @@ from indexer.adopt import stored_sha256
 from indexer.errors import CorruptObject, Missing
 from indexer.events import Event
 from indexer.findings import Findings
-from indexer.keys import LEFT_SUFFIXES, METADATA, PAGES, PROJECTS, file_key
+from indexer.keys import LEFT_SUFFIXES, METADATA, PAGES, PROJECTS, file_key, provenance_key
 from indexer.names import ProjectName
 from indexer.project import File, Project, empty_project, fold
 from indexer.retention import is_kept
@@ -112,6 +112,9 @@ class ProjectCheck:
             self._check_object(key, objects, file, size=file.size)
             if file.metadata_sha256 is not None:
                 self._check_object(key + METADATA, objects, file, size=None)
+            if file.provenance_sha256 is not None:
+                beside = provenance_key(project.name, file.provenance_sha256)
+                self._check_object(beside, objects, file, size=None)
 
     def _check_object(self, key: str, objects: Mapping[str, Held], file: File, *, size: int | None) -> None:
         held = objects.get(key)
@@ -189,4 +192,6 @@ def _digests(project: Project) -> Mapping[str, str]:
         digests[key] = file.sha256
         if file.metadata_sha256 is not None:
             digests[key + METADATA] = file.metadata_sha256
+        if file.provenance_sha256 is not None:
+            digests[provenance_key(project.name, file.provenance_sha256)] = file.provenance_sha256
     return digests

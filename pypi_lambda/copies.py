@@ -38,6 +38,8 @@ class Copies:
         page = decode_json(decompress("a page", json_page.body))
         for file in page["files"]:
             file["url"] = f"{request.root_url}/simple/{name}/{file['url']}"
+            if "_provenance" in file:  # ours; an upstream's is absolute
+                file["provenance"] = f"{request.root_url}/simple/{name}/{file['provenance']}"
         content = renderer.html(page) if page_format.is_html else encode_json(page)
         key = page_copy_key(name, blake2b(content, digest_size=16).hexdigest(), _EXTENSIONS[page_format])
         if self._store.stat(key) is None:

@@ -17,7 +17,8 @@ from indexer.reader import open_whole
 from indexer.store import ObjectStore, Stat, is_key
 from indexer.witness import Witness
 from pypi_lambda.http import RequestError
-from pypi_lambda.upload import Candidate, Publisher
+from pypi_lambda.publishable import Candidate
+from pypi_lambda.upload import Publisher
 
 # S3 tells whole seconds, and a folder's lowest millisecond is random: of two that close, a second look tells which came
 # later, and its refusal is newer.

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import CorruptObject
-from indexer.keys import METADATA, cache_key, file_key
+from indexer.keys import METADATA, PROVENANCE, cache_key, file_key, provenance_key
 from indexer.names import Filename, ProjectName
-from indexer.project import WITHHELD_STATUS
+from indexer.project import WITHHELD_STATUS, Project
 from indexer.store import ObjectStore
 from indexer.value import value
 from pypi_lambda.delivery import IMMUTABLE, Delivery, exceeds_limit
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from pypi_lambda.mirrored_metadata import NoMetadata
     from pypi_lambda.offered import Offers
+
+
+PROVENANCE_TYPE = "application/vnd.pypi.integrity.v1+json"
 
 
 @value
@@ -166,12 +169,25 @@ class Files:
         file = project.files.get(look.filename)
         if file is not None and not file.removed:
             return self._delivery.send(request, key)
+        if look.filename.endswith(PROVENANCE):
+            return self._provenance(project, look)
         file = project.files.get(look.whose)
         if not look.is_metadata or file is None or file.removed or file.metadata_sha256 is None:
             raise NotFound(f"project {look.name!r} has no file {look.filename!r}")
         stored = found if look.key == key else self._store.find(key)
         metadata = _checked_metadata(key, stored.body if stored else None, file.metadata_sha256)
         return self._send_metadata(request, key, metadata)
+
+    def _provenance(self, project: Project, look: Look) -> Response:
+        file = project.files.get(Filename(look.filename.removesuffix(PROVENANCE)))
+        if file is None or file.removed or file.provenance_sha256 is None:
+            raise NotFound(f"project {look.name!r} has no file {look.filename!r}")
+        key = provenance_key(look.name, file.provenance_sha256)
+        stored = self._store.find(key)
+        body = _checked_metadata(key, stored.body if stored else None, file.provenance_sha256)
+        length = ("Content-Length", str(len(body)))
+        headers = (("Content-Type", PROVENANCE_TYPE), IMMUTABLE, NO_SNIFFING, length)
+        return Response(status=200, headers=headers, body=body)
 
     def _send_metadata(self, request: Request, key: str, body: bytes) -> Response:
         if exceeds_limit(request, len(body)):

@@ -35,9 +35,10 @@ from pypi_lambda.http import (
     RequestError,
     Response,
 )
+from pypi_lambda.publishable import Candidate
 from pypi_lambda.records import User
 from pypi_lambda.shared import SharedWork, TakesLonger
-from pypi_lambda.upload import MAX_FILE_BYTES, Candidate, Publisher
+from pypi_lambda.upload import MAX_FILE_BYTES, Publisher
 
 PART_BYTES = 67_108_864  # 64 MiB: one that breaks off costs a minute at 10 Mbit/s, and 5 GiB are 80
 SIGNED_SECONDS = 3_600  # the first parts' URLs must last until the last ones are sent; whoever is late asks anew

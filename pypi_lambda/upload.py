@@ -9,24 +9,32 @@ Legacy upload API as its clients use it: docs/facts.md.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from indexer.adopt import put_metadata, stored_sha256
-from indexer.distribution import Distribution, DistributionName, check_distribution
+from indexer.distribution import DistributionName, check_distribution
 from indexer.errors import AlreadyExists, Changed, Missing
 from indexer.events import Event, FileAdded, ProjectChange, timestamp
-from indexer.identity import find_same, is_withdrawn
-from indexer.keys import file_key
+from indexer.keys import file_key, provenance_key
 from indexer.log import Head, Log
-from indexer.names import Filename, ProjectName
-from indexer.project import CLOSED_STATUSES, WITHHELD_STATUS, File, Project, empty_project, fold
+from indexer.names import Filename
+from indexer.project import Project, empty_project, fold
 from indexer.reader import chunks_of
 from indexer.store import ObjectStore, Stat
-from indexer.value import value
 from pypi_lambda.forms import UploadForm, check_digests, read_upload
-from pypi_lambda.http import Conflict, Forbidden, Request
+from pypi_lambda.http import Conflict, Request
 from pypi_lambda.index import Index
+from pypi_lambda.publishable import (
+    Candidate,
+    Published,
+    check_open,
+    check_permitted,
+    check_publishable,
+    check_same,
+    check_unlike,
+)
 from pypi_lambda.records import User
 
 MAX_FILE_BYTES = 5_368_709_120  # 5 GiB: what S3 copies in one request
@@ -36,36 +44,6 @@ ORPHAN_AGE = timedelta(hours=1)
 MAX_REPLACED_BYTES = 268_435_456  # 256 MiB: replacing an orphan holds the file in memory; no larger one is replaced
 
 logger = logging.getLogger(__name__)
-
-
-@value
-class Candidate:
-    """A file that was checked and is to be published.
-
-    Attributes:
-        found: what the check found.
-        size: in bytes.
-        chunks: begins to read the content, from its start, each time it is called.
-        upload_time: `YYYY-MM-DDThh:mm:ss.ffffffZ` where it was uploaded to another index before; None for now.
-        beside: files that may mean the same by another spelling: those that it comes from another index with.
-    """
-
-    filename: Filename
-    found: Distribution
-    size: int
-    sha256: str
-    chunks: Callable[[], Iterator[bytes]]
-    upload_time: str | None = None
-    beside: frozenset[Filename] = frozenset()
-
-    @property
-    def project(self) -> ProjectName:
-        """The project whose file it is."""
-        return self.found.project
-
-
-class _Published(Exception):
-    """The file turned out to be published already, with these bytes: the wish is fulfilled."""
 
 
 class Publisher:
@@ -122,7 +100,7 @@ class Publisher:
             Forbidden: the user may not upload to this project, or nobody may.
             Conflict: other content was published under this name, or may be at this moment.
         """
-        _check_permitted(user, form.project)
+        check_permitted(user, form.project)
         check_digests(form)
         found = check_distribution(form.content, form.filename, name=form.project, version=form.version)
         candidate = Candidate(
@@ -131,6 +109,7 @@ class Publisher:
             size=form.size,
             sha256=form.sha256_digest,
             chunks=lambda: chunks_of(form.content),
+            provenance=_find_provenance(form),
         )
         return self.publish_checked(candidate, by=user.username, client=client)
 
@@ -144,10 +123,13 @@ class Publisher:
             seen, project = self._check_unpublished(candidate)
             self._put_file(candidate)
             metadata_sha256 = put_metadata(self._store, candidate.project, candidate.filename, candidate.found)
+            self._put_provenance(candidate)
             event = self._commit(candidate, metadata_sha256, by, client, seen, project)
-        except _Published:
+        except Published as published:
             logger.info("%s was published before, with the same content", candidate.filename)
-            return f"{candidate.filename} is published"
+            dropped = candidate.provenance_sha256 not in (None, published.file.provenance_sha256)
+            more = "; its attestations are not kept, for it was published without them" if dropped else ""
+            return f"{candidate.filename} is published{more}"
         logger.info("%s published %s of %s", by, candidate.filename, candidate.project)
         try:
             self._request_rebuild(event.seq)
@@ -166,17 +148,17 @@ class Publisher:
             Forbidden: nobody may upload to it.
             Conflict: other content was published under this name, or under another spelling of it.
         """
-        _check_permitted(user, said.project)
+        check_permitted(user, said.project)
         view = self._index.refresh()
         if view.current.projects.find(said.project) is None:
             return False
         known = self._index.project(view, said.project)
         published = known.files.get(filename)
         if published is None:
-            _check_open(known)
-            _check_unlike(known, filename, said.version)
+            check_open(known)
+            check_unlike(known, filename, said.version)
             return False
-        _check_same(filename, sha256, published)
+        check_same(filename, sha256, published)
         return True
 
     def _check_unpublished(self, candidate: Candidate) -> tuple[Head, Project]:
@@ -185,7 +167,7 @@ class Publisher:
         project = empty_project(candidate.project)
         if view.current.projects.find(candidate.project) is not None:
             project = self._index.project(view, candidate.project)
-        _check_publishable(candidate, project)
+        check_publishable(candidate, project)
         return view.current.head, project
 
     def _put_file(self, candidate: Candidate) -> None:
@@ -194,6 +176,13 @@ class Publisher:
             self._store.write(key, candidate.chunks(), new=True, immutable=True)
         except AlreadyExists:
             self._take_over(key, candidate)
+
+    def _put_provenance(self, candidate: Candidate) -> None:
+        if candidate.provenance is None or candidate.provenance_sha256 is None:
+            return
+        key = provenance_key(candidate.project, candidate.provenance_sha256)
+        with suppress(AlreadyExists):  # its key is its digest
+            self._store.put_new(key, candidate.provenance, content_type="application/json", immutable=True)
 
     def _take_over(self, key: str, candidate: Candidate) -> None:
         """Go on with an object that nobody published: the same bytes as they are, others only once it is an orphan."""
@@ -246,81 +235,22 @@ class Publisher:
             upload_time=candidate.upload_time or at,
             requires_python=candidate.found.requires_python,
             metadata_sha256=metadata_sha256,
+            provenance_sha256=candidate.provenance_sha256,
         )
 
         def step(event: Event) -> None:
             nonlocal project
             if isinstance(event.change, ProjectChange) and event.change.project == project.name:
                 project = fold(project, [event])
-                _check_publishable(candidate, project)
+                check_publishable(candidate, project)
 
         return self._log.append(seen, change, by=by, at=at, id=self._new_id(), client=client, step=step)
 
 
-def _check_permitted(user: User, project: ProjectName) -> None:
-    if not user.may_publish(project):
-        patterns = " and ".join(", ".join(limit) for limit in (user.projects, user.token_projects) if limit)
-        raise Forbidden(f"{user.username!r} may not upload {project!r}; it may upload {patterns or 'nothing'}")
+def _find_provenance(form: UploadForm) -> bytes | None:
+    attestations = form.find("attestations")
+    if attestations is None:
+        return None
+    from indexer.provenance import make_provenance
 
-
-def _check_publishable(candidate: Candidate, project: Project) -> None:
-    """Make sure that the project, as it is now, takes the file.
-
-    Raises:
-        _Published: it has it.
-        Conflict: it has, or had, other content under this name or another spelling of it, or removed the version.
-        Forbidden: it takes no files.
-    """
-    published = project.files.get(candidate.filename)
-    if published is not None and project.status != WITHHELD_STATUS:
-        _check_same(candidate.filename, candidate.sha256, published)
-        raise _Published
-    _check_open(project)
-    _check_unlike(project, candidate.filename, candidate.found.version, beside=candidate.beside)
-    if is_withdrawn(project, candidate.found.version):
-        raise Conflict(
-            f"version {candidate.found.version} of {project.name!r} was removed; restore it, or use another version"
-        )
-
-
-def _check_open(project: Project) -> None:
-    if project.status in CLOSED_STATUSES:
-        reason = f": {project.status_reason}" if project.status_reason else ""
-        raise Forbidden(f"project {project.name!r} is {project.status} and takes no uploads{reason}")
-
-
-def _check_same(filename: Filename, sha256: str, published: File) -> None:
-    """Make sure that a file is the one that is published under its name.
-
-    Raises:
-        Conflict: it is not, or that one was removed.
-    """
-    if published.sha256 != sha256:
-        # "File already exists" is what uv looks for before it compares digests itself.
-        raise Conflict(
-            f"File already exists: {filename!r} was published with sha256 {published.sha256}, "
-            f"and this one has {sha256}; a published file never changes, use another version"
-        )
-    if published.removed:
-        raise Conflict(f"File already exists: {filename!r} was published and removed; its name stays taken")
-
-
-def _check_unlike(
-    project: Project, filename: Filename, version: str, *, beside: frozenset[Filename] = frozenset()
-) -> None:
-    """Make sure that no file that means the same by another spelling was published.
-
-    Args:
-        beside: files that may, while they are offered.
-
-    Raises:
-        Conflict: one was.
-    """
-    same = find_same(project, filename, version)
-    if same is None or (same.filename in beside and not same.removed):
-        return
-    what = "kind, version, build and tags are the same" if filename.endswith(".whl") else "a release has one sdist"
-    raise Conflict(
-        f"File already exists: {same.filename!r} was published{' and removed' * same.removed}, and {filename!r} is "
-        f"another name for it ({what}); use another version"
-    )
+    return make_provenance(attestations, form.filename, form.sha256_digest)

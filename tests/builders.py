@@ -101,6 +101,7 @@ def file_changes(
         upload_time=st.just(AT),
         requires_python=st.none() | texts,
         metadata_sha256=st.none() | digests,
+        provenance_sha256=st.none() | digests,
     )
     yanks = st.builds(FileYanked, **of_file, reason=texts)
     statuses = st.builds(ProjectStatusSet, project=projects, status=st.sampled_from(STATUSES), reason=texts)

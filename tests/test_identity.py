@@ -18,8 +18,8 @@ from indexer.rebuild import rebuild
 from indexer.simple import Renderer
 from indexer.value import replace
 from pypi_lambda.http import Conflict
+from pypi_lambda.publishable import Candidate
 from pypi_lambda.records import User
-from pypi_lambda.upload import Candidate
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import AT, added, file, ids, make_app, project, put_user, sha256, upload_request, write_log
 from tests.contexts import run_command

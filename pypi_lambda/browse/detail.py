@@ -98,6 +98,8 @@ def _row(request: Request, project: Project, file: File, version: str) -> Markup
     if file.yanked is not None:
         reason = f": {file.yanked}" if file.yanked else ""
         name += Markup(' <span class="mark">yanked{}</span>').format(reason)
+    if file.provenance_sha256 is not None and project.status != WITHHELD_STATUS:
+        name += Markup('<br><a class="dim" href="{}.provenance">attestations, not verified</a>').format(link)
     if file.requires_python:
         name += Markup('<br><span class="dim">Python {}</span>').format(file.requires_python)
     return Markup('<tr><td>{}</td><td>{}</td><td class=date>{}</td><td class="number">{}</td></tr>').format(

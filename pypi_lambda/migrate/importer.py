@@ -19,7 +19,8 @@ from indexer.reader import chunks_of
 from indexer.value import value
 from pypi_lambda.context import Context
 from pypi_lambda.migrate.origin import Failure, Origin, OriginFile, OriginProject, checked_reason
-from pypi_lambda.upload import Candidate, Publisher
+from pypi_lambda.publishable import Candidate
+from pypi_lambda.upload import Publisher
 
 REBUILD_EVERY = 64  # files: a tail that a process would reload the snapshot for
 
