@@ -12,6 +12,7 @@ from indexer.unproved import check_unproved
 from indexer.value import replace
 from pypi_lambda.service import make_service
 from tests.apps import JSON, Site, running_site
+from tests.contexts import run_command
 from tests.distributions import make_sdist, make_wheel
 from tests.fake_upstream import LOGIN_PAGE
 
@@ -99,3 +100,15 @@ def test_a_setting_refuses_them(tmp_path: Path) -> None:
         assert strict.get(f"/simple/six/{SDIST.filename}").status == 200
         assert strict.get("/simple/six/six-9.tar.gz").status == 404
         service.rebuilder.wait()
+
+
+def test_verify_names_them(tmp_path: Path) -> None:
+    """`verify` notes a stored file that no digest proves; a wrong size beside the right digest is nothing to note."""
+    with running_site(tmp_path) as site:
+        site.upstream.add(WHEEL, hashes=NONE)
+        site.upstream.add(SDIST, size=1)
+        for file in (WHEEL, SDIST):
+            assert site.get(f"/simple/six/{file.filename}").status == 200
+        done = run_command(site.store, "verify", None, upstream=site.upstream.url)
+        noted = {found["key"]: found["severity"] for found in done["findings"] if found["key"].startswith("cache/")}
+        assert noted == {f"cache/six/{WHEEL.filename}": "note"}
