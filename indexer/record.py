@@ -61,6 +61,7 @@ def _rows(data: bytes) -> Iterator[tuple[str, str, str]]:
 
 def _check_row(name: str, digest: str, size: str, member: Verified) -> None:
     algorithm, _, told = digest.partition("=")
+    algorithm = algorithm.lower()  # bdist_wheel under Python 2.7 writes `SHA256`
     if algorithm not in _SECURE:
         raise _refusal(f"{name},{digest}", f"a file has a digest of {', '.join(_SECURE)}")
     if size and size != str(member.size):

@@ -254,6 +254,9 @@ ROWS = [
         source=RECORD, answer="invalid RECORD 'ghost.py': it lists files that are in the wheel"),
     Row(case="another digest", content=with_record(lambda text: text.replace("sha256=", "sha256=x", 1)), source=RECORD,
         answer=f"invalid RECORD '{MODULE},sha256=x"),
+    Row(case="another digest, by an algorithm in capitals",
+        content=with_record(lambda text: text.replace("sha256=", "SHA256=x", 1)), source=RECORD,
+        answer=f"invalid RECORD '{MODULE},SHA256=x"),
     Row(case="another size", content=with_record(lambda text: text.replace(",8\n", ",9\n", 1)), source=RECORD,
         answer=f"invalid RECORD '{MODULE},9': a file's size is that in the wheel, 8 bytes"),
     Row(case="a digest in MD5", content=with_record(lambda text: text.replace("sha256=", "md5=", 1)), source=RECORD,
@@ -304,6 +307,10 @@ ACCEPTED: dict[str, tuple[Callable[[], bytes], str]] = {
     "a comment": (lambda: zip_bytes(wheel_members(), comment=b"built by hand"), WHEEL),
     "a folder's entry": (
         lambda: zip_bytes({"spam/": b"", **wheel_members()}),
+        WHEEL,
+    ),
+    "an algorithm in capitals, as bdist_wheel under Python 2.7 has it": (
+        with_record(lambda text: text.replace("sha256=", "SHA256=")),
         WHEEL,
     ),
     "a padded digest": (with_record(lambda text: text.replace(",8\n", "=,8\n", 1)), WHEEL),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -180,6 +181,7 @@ def run_setuptools(case: Case, upload: Upload) -> Ended:
         f"from setuptools import setup\nsetup(name={module!r}, version='1.0', py_modules=[{module!r}], "
         f"description='a', long_description='b', url='http://127.0.0.1/', author='c', author_email='c@example.com')\n",
     )
+    shutil.rmtree(case.project / "build", ignore_errors=True)  # where an older file of the same time would stay
     command = "sdist" if upload.sdist else "bdist_wheel"
     arguments = ["setup.py", command, "upload", "-r", "ours", "--show-response"]
     return case.run("python", *arguments, environ={"SOURCE_DATE_EPOCH": _EPOCH})
