@@ -43,7 +43,7 @@ for package in "indexer", "pypi_lambda":
     for path in sorted(pathlib.Path(root, package).glob("*.py")):
         if path.stem != "handler":  # its import is the function's init, which needs a store
             importlib.import_module(f"{package}.{path.stem}")
-import multipart, requests
+import indexer.zstd, multipart, requests
 from passlib.hash import pbkdf2_sha512
 from pypi_simple.html import RepositoryPage
 from pypi_lambda.settings import load_environ, read_settings
@@ -51,7 +51,7 @@ hashed = pbkdf2_sha512.using(rounds=1).hash("secret")
 print(json.dumps({
     "verified": pbkdf2_sha512.verify("secret", hashed),
     "links": [link.text for link in RepositoryPage.from_html("<a href='six-1.0.tar.gz'>six</a>").links],
-    "zstd": [name for name in ("zstandard.backend_c", "compression.zstd") if name in sys.modules],
+    "zstd": indexer.zstd.ZstdFault.__module__.partition(".")[0],
     "bucket": read_settings(load_environ({"LOGGING_LEVEL": "DEBUG", "BUCKET": ""})).bucket,
     "level": read_settings(load_environ({"LOGGING_LEVEL": "DEBUG", "BUCKET": ""})).logging_level,
     "strangers": sorted({
@@ -151,8 +151,8 @@ def test_names_are_sorted_and_times_and_permissions_constant(built: Built) -> No
 
 
 def test_the_zip_is_small(built: Built) -> None:
-    """It has 15 MB at most, of the 50 MB that Lambda takes."""
-    assert built.size < 15_000_000
+    """It has 16 MB at most, of the 50 MB that Lambda takes; it grows a little with each Python's bytecode."""
+    assert built.size < 16_000_000
 
 
 def test_every_module_is_compiled_for_the_target(built: Built, names: list[str]) -> None:
@@ -183,7 +183,7 @@ def test_the_unpacked_zip_works_by_itself(built: Built, tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {
         "verified": True,
         "links": ["six"],
-        "zstd": ["zstandard.backend_c" if HERE.minor < 15 else "compression.zstd"],
+        "zstd": "zstandard" if HERE.minor < 15 else "compression",
         "bucket": "baked",
         "level": "DEBUG",
         "strangers": [],
