@@ -1,6 +1,7 @@
 """Cold starts: the function and four baselines, as fresh processes under AWS's own runtime client, in turn.
 
     python -m benchmarks.cold [--quick] [--latency 0,10,30] [--cpus 0.25]
+    python -m benchmarks.cold --against REVISION [--quick] [--cpus 0.29]
 
 The store is SeaweedFS on loopback; `--latency` adds milliseconds to each request by a proxy. `--cpus` gives each
 container that share of a processor by a cgroup's quota, as a smaller Lambda has; the runtime API and the store are not
@@ -108,6 +109,11 @@ class Measured:
 def main() -> None:
     """Measure and report."""
     arguments = _arguments()
+    if arguments.against:
+        from benchmarks.against import SHARE, compare
+
+        print(f"\n{compare(arguments.against, quick=arguments.quick, share=arguments.cpus or SHARE)}")
+        return
     rounds = QUICK_ROUNDS if arguments.quick else ROUNDS
     latencies = tuple(sorted({TRIPS_LATENCY_MS, *arguments.latency} - {0.0}))
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
@@ -149,6 +155,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few rounds")
+    parser.add_argument("--against", metavar="REVISION", help="measure this tree and that revision alone, in turn")
     parser.add_argument("--latency", default="0,10,30", help="of the store, in milliseconds, of %(default)s")
     parser.add_argument("--cpus", type=float, help="of one processor, for each container; all of it by default")
     arguments = parser.parse_args()
