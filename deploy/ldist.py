@@ -24,7 +24,10 @@ NO_COMPILER = (
     "them anew, and its imports take half as long again; put python{python} on the PATH (`uv python install {python}` "
     "gets one) and build again"
 )
-CREDENTIALS = "UPSTREAM_INDEX_URL holds credentials: whoever can read the function's code can read them in the zip"
+CREDENTIALS = (
+    "UPSTREAM_INDEX_URL with credentials, or PASSWORD_KEY, is among the settings: whoever can read the function's code "
+    "can read it in the zip"
+)
 
 
 class Ldist(Command):

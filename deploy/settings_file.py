@@ -35,8 +35,8 @@ def read_settings_file(path: Path) -> Mapping[str, str]:
 
 
 def holds_credentials(settings: Mapping[str, str]) -> bool:
-    """Whether a password would lie in the zip."""
-    return "@" in urlsplit(settings.get("UPSTREAM_INDEX_URL", "")).netloc
+    """Whether a password, or the key of passwords' verifiers, would lie in the zip."""
+    return "PASSWORD_KEY" in settings or "@" in urlsplit(settings.get("UPSTREAM_INDEX_URL", "")).netloc
 
 
 def encode_settings(settings: Mapping[str, str]) -> bytes:

@@ -3,7 +3,9 @@ one is shown.
 
 The user's record is read on every request, so a removed user is out at once. What makes that cheap: a password that was
 right is remembered by `pypi_lambda.logins`, only as a keyed digest over username, password and record. A changed record
-no longer matches it.
+no longer matches it. What makes a process's first look cheap, where the installation has a key: the record's second
+verifier (`pypi_lambda.verifiers`), left there by the first process that saw the password pass the slow hash. Whatever
+it does not prove is looked at by the slow hash, so a wrong password always costs that.
 
 passlib makes the hashes; verifying one is a line of the standard library, while importing passlib would take 50 ms of a
 cold start.
@@ -23,9 +25,9 @@ from typing import TYPE_CHECKING
 from indexer.errors import CorruptObject
 from indexer.keys import user_key
 from indexer.store import Stored
-from indexer.value import field, value
+from indexer.value import field, replace, value
 from pypi_lambda.http import Unauthorized, parse_basic
-from pypi_lambda.records import TOKEN_PREFIX, TOKEN_USERNAME, User, decode_user
+from pypi_lambda.records import TOKEN_PREFIX, TOKEN_USERNAME, User, UserRecord, decode_user
 
 if TYPE_CHECKING:
     from pypi_lambda.logins import Logins, Rights
@@ -36,13 +38,14 @@ PASSWORD_ROUNDS = 210_000
 REFUSED = "the username or the password is wrong"
 
 # What an unknown user's password is checked against, so that it takes as long as a known one's. No password matches it.
-_NOBODY = f"$pbkdf2-sha512${PASSWORD_ROUNDS}${'.' * 22}${'.' * 86}"
+_NOBODY = UserRecord(hash=f"$pbkdf2-sha512${PASSWORD_ROUNDS}${'.' * 22}${'.' * 86}", upload=False)
 _HASH = re.compile(
     r"\$pbkdf2-sha512\$(?P<rounds>[1-9][0-9]{0,8})\$(?P<salt>(?:[A-Za-z0-9./]{4})*(?:[A-Za-z0-9./]{2,3})?)"
     r"\$(?P<checksum>[A-Za-z0-9./]{86})"
 )
 
 Pbkdf2 = Callable[[str, bytes, bytes, int], bytes]
+KeepVerifier = Callable[[str, Stored, str], None]
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +109,8 @@ class Authenticator:
         pbkdf2: derives a key from the name of a hash, a password, a salt and a number of rounds.
         clock: monotonic seconds, for the throttle.
         make_token_checker: called when a token is shown; without, none is taken.
+        password_key: the installation's, for second verifiers; empty for none.
+        keep_verifier: writes one into the record under a key, without making anybody wait.
     """
 
     def __init__(
@@ -114,10 +119,14 @@ class Authenticator:
         pbkdf2: Pbkdf2 = pbkdf2_hmac,
         clock: Callable[[], float] = time.monotonic,
         make_token_checker: "Callable[[], TokenChecker] | None" = None,
+        password_key: bytes = b"",
+        keep_verifier: KeepVerifier | None = None,
     ) -> None:
         self._pbkdf2 = pbkdf2
         self._clock = clock
         self._make_token_checker = make_token_checker
+        self._password_key = password_key
+        self._keep_verifier = keep_verifier
         self._secret = os.urandom(32)
         self._made_logins: Logins | None = None
         self._lock = Lock()
@@ -148,7 +157,7 @@ class Authenticator:
             Unauthorized: unknown user or wrong password; nothing, not even the time it takes, tells which.
             TooManyRequests: too much was wrong lately; the password was not looked at.
         """
-        digest = self._digest(username, password, stored.body if stored else b"")
+        digest = self._digest(username, password, _without_verifier(username, stored) if stored else b"")
         verify = partial(self._verify_record, username, password, stored)
         upload, projects = self._logins.log_in(digest, username, client, verify)
         return User(username=username, upload=upload, projects=projects)
@@ -188,14 +197,23 @@ class Authenticator:
 
     def _verify_record(self, username: str, password: str, stored: Stored | None) -> "Rights":
         key = user_key(username)
-        if stored is None:
-            if username != TOKEN_USERNAME:  # then it is a damaged token, and there is nobody to hide
-                self._verify(key, password, _NOBODY)
+        if stored is None and username == TOKEN_USERNAME:  # a damaged token, and there is nobody to hide
             raise Unauthorized(REFUSED)
-        record = decode_user(key, stored.body)
-        if not self._verify(key, password, record.hash):
-            raise Unauthorized(REFUSED)
+        record = _NOBODY if stored is None else decode_user(key, stored.body)
+        verifier = self._make_verifier(username, password, record.hash)
+        if not (verifier and _is_verifier(record.verifier, verifier)):
+            if not self._verify(key, password, record.hash) or stored is None:
+                raise Unauthorized(REFUSED)
+            if verifier and self._keep_verifier is not None:
+                self._keep_verifier(key, stored, verifier)
         return record.upload, record.projects
+
+    def _make_verifier(self, username: str, password: str, hash_: str) -> str:
+        if not self._password_key:
+            return ""
+        from pypi_lambda.verifiers import make_verifier
+
+        return make_verifier(self._password_key, username, password, hash_)
 
     def _verify(self, key: str, password: str, hash_: str) -> bool:
         from hmac import compare_digest
@@ -211,6 +229,21 @@ class Authenticator:
         parts = [username.encode(), password.encode(), record]
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return blake2b(framed, key=self._secret, digest_size=32).digest()
+
+
+def _is_verifier(stored: str, expected: str) -> bool:
+    from pypi_lambda.verifiers import is_verifier
+
+    return is_verifier(stored, expected)
+
+
+def _without_verifier(username: str, stored: Stored) -> bytes:
+    """Return what of a record may not change while its password is remembered: writing a verifier changes nothing."""
+    try:
+        record = decode_user(user_key(username), stored.body)
+    except CorruptObject:
+        return stored.body  # whoever looks at it says so
+    return repr(replace(record, verifier="")).encode("utf-8", "surrogatepass")
 
 
 def _decode_hash(key: str, text: str) -> tuple[int, bytes, bytes]:

@@ -9,7 +9,7 @@ from indexer.errors import CorruptObject
 from indexer.json_bytes import encode_json
 from indexer.names import ProjectName
 from indexer.patterns import matches_any
-from indexer.value import value
+from indexer.value import field, value
 
 MAX_RECORD_BYTES = 65_536  # 64 KiB: a record is about 200 bytes
 TOKEN_PREFIX = "spypi_"  # noqa: S105 - what scanners look for; no secret
@@ -27,6 +27,8 @@ class UserRecord:
         username: for lists; empty in records of serverless-pypi 0.0.6.
         id: random; given when a user is added and kept when one is changed. Tokens name it, so a user who is added
             again under an old name revives none. Empty in records that no token was made for and that are older.
+        verifier: of the password, as `pypi_lambda.verifiers` makes it; empty until the password was right somewhere,
+            and always without an installation's key.
     """
 
     hash: str
@@ -34,6 +36,7 @@ class UserRecord:
     projects: tuple[str, ...] = ()
     username: str = ""
     id: str = ""
+    verifier: str = field(default="", repr=False)
 
 
 @value
@@ -61,7 +64,12 @@ class User:
 
 def encode_user(record: UserRecord) -> bytes:
     """Return the record's bytes."""
-    optional = {"projects": list(record.projects), "username": record.username, "id": record.id}
+    optional = {
+        "projects": list(record.projects),
+        "username": record.username,
+        "id": record.id,
+        "verifier": record.verifier,
+    }
     given = {name: member for name, member in optional.items() if member}
     return encode_json({"hash": record.hash, "upload": record.upload, **given})
 
@@ -77,8 +85,9 @@ def decode_user(key: str, body: bytes) -> UserRecord:
             projects=tuple(projects),
             username=document.get("username", ""),
             id=document.get("id", ""),
+            verifier=document.get("verifier", ""),
         )
-        texts = (record.hash, record.username, record.id, *record.projects)
+        texts = (record.hash, record.username, record.id, record.verifier, *record.projects)
         if type(projects) is not list or type(record.upload) is not bool or {type(text) for text in texts} != {str}:
             raise TypeError("upload is a flag, projects a list, the others are texts")
         return record

@@ -25,7 +25,7 @@ from pypi_lambda.rebuilder import Rebuilder
 from pypi_lambda.settings import Settings, default_upstream
 
 if TYPE_CHECKING:
-    from indexer.store import Stat
+    from indexer.store import Stat, Stored
     from indexer.upstream import Upstream
     from pypi_lambda.documents import Documents
     from pypi_lambda.health import Health
@@ -164,7 +164,12 @@ def make_service(
     app = App(
         store,
         index=index,
-        authenticator=Authenticator(clock=time.monotonic, make_token_checker=partial(_make_token_checker, store)),
+        authenticator=Authenticator(
+            clock=time.monotonic,
+            make_token_checker=partial(_make_token_checker, store),
+            password_key=settings.password_key,
+            keep_verifier=partial(_keep_verifier, store),
+        ),
         mirror=mirror,
         make_publisher=make_publisher,
         make_parts=make_parts,
@@ -194,6 +199,12 @@ def _make_token_checker(store: ObjectStore) -> "TokenChecker":
     from pypi_lambda.tokens import TokenChecker
 
     return TokenChecker(store, now=utc_now)
+
+
+def _keep_verifier(store: ObjectStore, key: str, stored: "Stored", verifier: str) -> None:
+    from pypi_lambda.verifiers import write_beside, write_verifier
+
+    write_beside(partial(write_verifier, store, key, stored, verifier))
 
 
 def _make_publisher(store: ObjectStore, index: Index, rebuilds: Rebuilds) -> "Publisher":

@@ -23,6 +23,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 NO_UPSTREAM = "none"  # in the place of an upstream's URL
 MAX_MAX_STALENESS_SECONDS = 86_400.0
 MAX_RETENTION_DAYS = 36_500
+MIN_KEY_KINDS = 8  # different characters: 43 random hexadecimal ones have fewer once in 10^11
 MAX_MIN_AGE_DAYS = 36_500.0  # a hundred years: nothing will do, and no calculation with it overflows
 
 
@@ -52,6 +53,7 @@ class Settings:
         max_staleness_seconds: for how long an answer may rest on what was read before; 0 is strict.
         mirror_retention_days: mirrored files that nobody used for so long are deleted; 0 for never.
         removed_retention_days: for how long the bytes of removed private files are kept; 0 for ever.
+        password_key: what second verifiers of passwords are made with; empty for none.
     """
 
     bucket: str
@@ -73,6 +75,7 @@ class Settings:
     max_staleness_seconds: float = 0.0
     mirror_retention_days: int = 0
     removed_retention_days: int = 30
+    password_key: bytes = field(default=b"", repr=False)
 
     @property
     def has_upstream(self) -> bool:
@@ -227,6 +230,17 @@ def _whole_days(name: str, text: str) -> int:
     return int(text)
 
 
+def _key(name: str, text: str) -> bytes:
+    # 43 of 62 characters hold 256 bits; as few kinds as a placeholder has, no random text of 43 does
+    if not re.fullmatch(r"[A-Za-z0-9]{43,256}", text) or len(set(text)) < MIN_KEY_KINDS:
+        raise InvalidValue(
+            name, "(not shown)", "43 to 256 random letters and digits, such as secrets.token_hex(32) makes"
+        )
+    from hashlib import blake2b
+
+    return blake2b(text.encode(), digest_size=32, person=b"spypi key").digest()
+
+
 def _number(name: str, text: str, unit: str, most: float) -> float:
     try:
         number = float(text)
@@ -258,4 +272,5 @@ SETTINGS: Mapping[str, Callable[[str, str], object]] = {
     "MAX_STALENESS_SECONDS": _seconds,
     "MIRROR_RETENTION_DAYS": _whole_days,
     "REMOVED_RETENTION_DAYS": _whole_days,
+    "PASSWORD_KEY": _key,
 }

@@ -343,6 +343,11 @@ def test_credentials_in_the_settings_are_noticed(url: str, *, holds: bool) -> No
     assert holds_credentials({"UPSTREAM_INDEX_URL": url}) is holds
 
 
+def test_a_key_in_the_settings_is_noticed() -> None:
+    """Whoever bakes the key of passwords into the zip is told, too."""
+    assert holds_credentials({"PASSWORD_KEY": "0123456789abcdef" * 4})
+
+
 def stand_in(path: Path, script: str) -> Path:
     """Something on the PATH that the shell runs."""
     path.parent.mkdir(parents=True, exist_ok=True)

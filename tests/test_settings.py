@@ -26,6 +26,10 @@ DAYS = "a number of days from 0 to 36,500"
 A_PATTERN = "a normalised project name, in which '*' stands for any run of characters, such as 'acme-*'"
 A_REGION = "the name of an AWS region, such as 'eu-west-1'"
 
+RANDOM_TEXT = "43 to 256 random letters and digits, such as secrets.token_hex(32) makes"
+# BLAKE2b with 32 bytes and the personalisation "spypi key", of the text
+KEY_READ = bytes.fromhex("11363212793695dea12a053eb65e699bec62775a17c9aa69106e0459a654d5a5")
+
 INVALID = [
     ("BUCKET", "", "", A_BUCKET),
     ("BUCKET", " ", "", A_BUCKET),
@@ -81,6 +85,10 @@ INVALID = [
     ("REMOVED_RETENTION_DAYS", "ever", "ever", WHOLE_DAYS),
     ("REMOVED_RETENTION_DAYS", "36501", "36501", WHOLE_DAYS),
     ("REMOVED_RETENTION_DAYS", "9" * 150, "9" * 150, WHOLE_DAYS),
+    *(
+        ("PASSWORD_KEY", text, "(not shown)", RANDOM_TEXT)
+        for text in ("short", "0123456789abcdef" * 2, "a" * 64, "ab" * 100, f"{'0123456789abcdef' * 4}-", "ä" * 64)
+    ),
 ]
 
 VALID: list[tuple[str, str, object]] = [
@@ -107,6 +115,8 @@ VALID: list[tuple[str, str, object]] = [
     ("MAX_STALENESS_SECONDS", "2.5", 2.5),
     ("MIRROR_RETENTION_DAYS", "0", 0),
     ("MIRROR_RETENTION_DAYS", "90", 90),
+    ("PASSWORD_KEY", "0123456789abcdef" * 4, KEY_READ),
+    ("PASSWORD_KEY", " " + "0123456789abcdef" * 4 + "\n", KEY_READ),
     ("REMOVED_RETENTION_DAYS", "0", 0),
     ("REMOVED_RETENTION_DAYS", "36500", 36_500),
 ]
