@@ -6,13 +6,13 @@ kind. An unknown version or kind is a loud error, because a process that is olde
 
 from datetime import UTC, datetime
 from functools import cache
-from hashlib import sha256
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
 from indexer.errors import CorruptObject, InvalidValue
 from indexer.json_bytes import decode_json, encode_json
 from indexer.names import Filename, ProjectName, check_filename, is_normalized
+from indexer.quick_hashes import sha256
 from indexer.value import names_of, value, values_of
 
 EVENT_VERSION = 1

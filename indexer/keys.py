@@ -4,9 +4,8 @@ Keys are relative to `REPO_BASE_PREFIX` and made of checked names only. The layo
 version so far have it.
 """
 
-from hashlib import sha256
-
 from indexer.names import Filename, ProjectName
+from indexer.quick_hashes import sha256
 
 SNAPSHOT_KEY = "snapshot.msgpack.zst"
 LOG, PROJECTS, PAGES, INDEX = "log/", "projects/", "pages/", "index/"

@@ -5,7 +5,6 @@ Both are named by the list's digest and never change, so the event that names th
 
 import logging
 from collections.abc import Iterable
-from hashlib import sha256
 
 from indexer.errors import CorruptObject, Missing
 from indexer.frame import BadFrame, pack, unpack
@@ -26,6 +25,8 @@ def encode_names(names: Iterable[ProjectName]) -> bytes:
 
 def names_digest(content: bytes) -> str:
     """Return the digest that names a list, as `encode_names` gives it."""
+    from hashlib import sha256  # OpenSSL's: 13 MB
+
     return sha256(content).hexdigest()
 
 

@@ -5,7 +5,6 @@ projects, not of files, and the projects are one block of sorted lines that is s
 """
 
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
 from typing import Any
 
 import msgpack
@@ -17,6 +16,7 @@ from indexer.frame import QUICK_LEVEL, pack, unpack
 from indexer.log import ORIGIN, Head, head_of
 from indexer.names import ProjectName
 from indexer.patterns import matches_any
+from indexer.quick_hashes import blake2b
 from indexer.value import field, replace, value
 
 SNAPSHOT_VERSION = 1

@@ -6,6 +6,26 @@ PEP 784 (compression.zstd), RFC 8878 (Zstandard).
 """
 
 import sys
+from typing import Any
+
+
+def _load_zstandard() -> Any:
+    """Return zstandard's compiled module without the package around it, which asks `platform` what runs here: 5 ms."""
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+
+    name = "zstandard.backend_c"
+    package = PathFinder.find_spec("zstandard")
+    spec = package and PathFinder.find_spec(name, package.submodule_search_locations)
+    if name in sys.modules or spec is None or spec.loader is None:
+        import zstandard
+
+        return zstandard
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[name] = module  # where the package looks, should somebody import it
+    return module
+
 
 if sys.version_info >= (3, 15):
     # The standard library's takes twice the time and memory of zstandard's one call: it collects what comes out piece
@@ -42,13 +62,14 @@ if sys.version_info >= (3, 15):
         return content
 
 else:
-    import zstandard
+    zstandard = _load_zstandard()
 
     ZstdFault = zstandard.ZstdError
 
     def compress(content: bytes, level: int) -> bytes:
         """Return the content as one frame, with its size and a checksum."""
-        return zstandard.ZstdCompressor(level=level, write_checksum=True).compress(content)
+        frame: bytes = zstandard.ZstdCompressor(level=level, write_checksum=True).compress(content)
+        return frame
 
     def read_size(body: bytes) -> int | None:
         """Return how many bytes the frame says that it holds, or None when it does not say it.

@@ -18,12 +18,12 @@ import time
 from binascii import a2b_base64
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from hashlib import blake2b, pbkdf2_hmac
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from indexer.errors import CorruptObject
 from indexer.keys import user_key
+from indexer.quick_hashes import blake2b, compare_digest
 from indexer.store import Stored
 from indexer.value import field, replace, value
 from pypi_lambda.http import Unauthorized, parse_basic
@@ -106,7 +106,7 @@ class Authenticator:
     """Checks credentials and remembers, for one process, which were right.
 
     Args:
-        pbkdf2: derives a key from the name of a hash, a password, a salt and a number of rounds.
+        pbkdf2: derives a key from the name of a hash, a password, a salt and a number of rounds; OpenSSL's by default.
         clock: monotonic seconds, for the throttle.
         make_token_checker: called when a token is shown; without, none is taken.
         password_key: the installation's, for second verifiers; empty for none.
@@ -116,13 +116,13 @@ class Authenticator:
     def __init__(
         self,
         *,
-        pbkdf2: Pbkdf2 = pbkdf2_hmac,
+        pbkdf2: Pbkdf2 | None = None,
         clock: Callable[[], float] = time.monotonic,
         make_token_checker: "Callable[[], TokenChecker] | None" = None,
         password_key: bytes = b"",
         keep_verifier: KeepVerifier | None = None,
     ) -> None:
-        self._pbkdf2 = pbkdf2
+        self._pbkdf2 = pbkdf2 or _pbkdf2
         self._clock = clock
         self._make_token_checker = make_token_checker
         self._password_key = password_key
@@ -216,8 +216,6 @@ class Authenticator:
         return make_verifier(self._password_key, username, password, hash_)
 
     def _verify(self, key: str, password: str, hash_: str) -> bool:
-        from hmac import compare_digest
-
         rounds, salt, checksum = _decode_hash(key, hash_)
         derived = self._pbkdf2("sha512", password.encode(), salt, rounds)
         if rounds < PASSWORD_ROUNDS:
@@ -229,6 +227,12 @@ class Authenticator:
         parts = [username.encode(), password.encode(), record]
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return blake2b(framed, key=self._secret, digest_size=32).digest()
+
+
+def _pbkdf2(name: str, password: bytes, salt: bytes, rounds: int) -> bytes:
+    from hashlib import pbkdf2_hmac
+
+    return pbkdf2_hmac(name, password, salt, rounds)
 
 
 def _is_verifier(stored: str, expected: str) -> bool:

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import cached_property
-from hashlib import blake2b
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +19,7 @@ from indexer.keys import PAGES
 from indexer.log import ORIGIN, Log, head_of
 from indexer.names import ProjectName
 from indexer.project import Project, empty_project, fold
+from indexer.quick_hashes import blake2b
 from indexer.rebuild import events_by_project, get_project, load_snapshot, with_filter
 from indexer.simple import Renderer, compress, decompress
 from indexer.snapshot import Snapshot, advance

@@ -7,13 +7,13 @@ page without a check was taken out of use. Knows no upstream and no clock.
 
 import logging
 from collections.abc import Callable, Mapping
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from indexer.errors import AlreadyExists, Changed, CorruptObject, StoreUnavailable
 from indexer.json_bytes import decode_json, encode_json
 from indexer.keys import mirrored_check_key, mirrored_page_key, mirrored_sources_key
 from indexer.names import Filename, ProjectName
+from indexer.quick_hashes import blake2b
 from indexer.simple import compress, decompress
 from indexer.store import ObjectStore, Stored
 from indexer.value import value

@@ -10,11 +10,10 @@ BLAKE2b with a key is a MAC by itself, without HMAC's two passes (RFC 7693, sect
 import json
 import logging
 from collections.abc import Callable
-from hashlib import blake2b
-from hmac import compare_digest
 from threading import Thread
 
 from indexer.errors import Changed, IndexerError
+from indexer.quick_hashes import blake2b, compare_digest
 from indexer.store import ObjectStore, Stored
 
 PURPOSE = b"spypi password 1"  # so that a MAC made for anything else under this key is no verifier
