@@ -1,10 +1,10 @@
 """How each client that installs is called, as its users call it."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from tests.matrix import projects
 from tests.matrix.cases import ENVIRONMENT, Case, installed, installed_in
+from tests.matrix.commands import Failed
 
 Driver = Callable[[Case], Mapping[str, str]]
 
@@ -18,6 +18,12 @@ def _index(case: Case, variable: str, option: str = "--index-url") -> tuple[list
 
 def _requirements(case: Case) -> str:
     return case.write("requirements.txt", case.scenario.lines)
+
+
+def _refuse_hashes(case: Case) -> None:
+    """Fail where the scenario has digests, and the client has no way to be given them."""
+    if case.scenario.locked:
+        raise Failed(f"{case.client.name} takes no digests")
 
 
 def run_pip(case: Case) -> Mapping[str, str]:
@@ -72,11 +78,15 @@ def run_pex(case: Case) -> Mapping[str, str]:
 
 def run_pipx(case: Case) -> Mapping[str, str]:
     """Install an application with pipx."""
+    _refuse_hashes(case)
     options, environ = _index(case, "PIP_INDEX_URL")
+    shared = case.environment.folder / "shared"  # a pip of its own, which it would fetch from the index otherwise
     places = {"PIPX_HOME": str(case.folder / "pipx"), "PIPX_BIN_DIR": str(case.folder / "bin")}
+    places["PIPX_SHARED_LIBS"] = str(shared)
+    if not shared.exists():
+        case.run("pipx", "upgrade-shared", environ=places).succeeded()
     case.run("pipx", "install", *options, case.scenario.requirement, environ={**environ, **places}).succeeded()
-    (venv,) = (case.folder / "pipx" / "venvs").iterdir()
-    return installed_in(venv)
+    return installed_in(case.folder / "pipx" / "venvs" / case.scenario.project)
 
 
 def run_tox(case: Case) -> Mapping[str, str]:
@@ -102,6 +112,7 @@ def run_micropipenv(case: Case) -> Mapping[str, str]:
 
 def run_hatch(case: Case) -> Mapping[str, str]:
     """Let hatch make a project's environment."""
+    _refuse_hashes(case)
     told = "" if case.way == ENVIRONMENT else f'env-vars = {{ PIP_INDEX_URL = "{case.index}" }}\n'
     environ = {"PIP_INDEX_URL": case.secret_index} if case.way == ENVIRONMENT else {}
     case.write(
@@ -136,10 +147,3 @@ def install(case: Case) -> None:
         Failed: something else is there than is to be.
     """
     case.scenario.check(DRIVERS[case.client.driver](case))
-
-
-def new_folder(parent: Path, *parts: str) -> Path:
-    """Make a folder that is named for these parts."""
-    folder = parent.joinpath(*(part.replace(" ", "-") for part in parts))
-    folder.mkdir(parents=True)
-    return folder

@@ -25,7 +25,7 @@ def write_results(path: Path, rows: Rows) -> None:
 
 
 def _key(client: Client) -> str:
-    return repr(client)  # whatever the table says otherwise of it, it has to be tried again
+    return " ".join(client.key)
 
 
 def _encode(row: Row) -> dict[str, Any]:

@@ -125,6 +125,8 @@ def _attempt(what: str, way: str, act: Callable[[], None]) -> Cell:
         act()
     except Failed as error:
         return Cell(what=what, way=way, fault=str(error))
+    except Exception as error:  # a client may leave anything behind, and the others are to be tried all the same
+        return Cell(what=what, way=way, fault=repr(error))
     return Cell(what=what, way=way, fault=None)
 
 

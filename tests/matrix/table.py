@@ -47,7 +47,7 @@ class Client:
     @property
     def key(self) -> tuple[str, ...]:
         """What no other client has."""
-        return (self.kind, self.title, *self.pythons)
+        return (self.kind, self.title, self.pythons[0])
 
     @property
     def number(self) -> tuple[int, ...]:
