@@ -3,7 +3,7 @@
 from base64 import b64decode
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from indexer.frame import BadFrame, pack, unpack
@@ -42,9 +42,10 @@ def test_blocks(size: int) -> None:
     assert unpack(pack(content), limit=size) == content
 
 
-def test_every_truncation_is_refused() -> None:
-    """No beginning of a frame is one, and nothing may follow it."""
-    body = pack(bytes(range(200)))
+@pytest.mark.parametrize("content", [b"", b"x", bytes(range(200))])
+def test_every_truncation_is_refused(content: bytes) -> None:
+    """No beginning of a frame is one, that of an empty content neither, and nothing may follow it."""
+    body = pack(content)
     for altered in [body[:length] for length in range(len(body))] + [body + b"\0", body + body]:
         with pytest.raises(BadFrame):
             unpack(altered, limit=1_000)
@@ -65,6 +66,7 @@ def test_every_altered_byte_is_noticed() -> None:
 
 
 @given(st.binary(max_size=200))
+@example(b"0\0")  # a header that says that nothing follows
 def test_noise_is_refused(body: bytes) -> None:
     """What is no frame is refused as that, with a magic number in front, too."""
     for noise in (body, MAGIC + body):
