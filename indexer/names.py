@@ -6,10 +6,10 @@ is on the hot path.
 PEP 503 (normalised names), the "Names and normalization" specification, and PEP 427 / 625 for file names.
 """
 
-import re
 from typing import NewType
 
 from indexer.errors import InvalidValue
+from indexer.lazy_pattern import pattern
 
 ProjectName = NewType("ProjectName", str)
 """A normalised project name: lower case, runs of `-_.` are one `-`."""
@@ -22,12 +22,12 @@ MAX_NAME_LENGTH = 200  # the longest among 927,000 public names is under 100
 MAX_FILENAME_LENGTH = 246  # file systems stop at 255 bytes, and `.metadata` is appended
 
 # "valid non-normalized names: ^([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])$ with re.IGNORECASE"
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_SEPARATORS = re.compile(r"[-_.]+")
-_NORMALIZED = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*")
+_NAME = pattern(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_SEPARATORS = pattern(r"[-_.]+")
+_NORMALIZED = pattern(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_FILENAME = pattern(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*")
 # What pip takes beside that, as far as it means nothing to a shell's, a header's or a URL's parser when it is quoted.
-_LISTED_FILENAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._+!~,=@()\[\] -]*[A-Za-z0-9._+!~,=@()\[\]-])?")
+_LISTED_FILENAME = pattern(r"[A-Za-z0-9_](?:[A-Za-z0-9._+!~,=@()\[\] -]*[A-Za-z0-9._+!~,=@()\[\]-])?")
 
 
 def normalize_name(raw: str, *, field: str = "name") -> ProjectName:

@@ -3,14 +3,13 @@
 An implementation is imported when it is asked for, so that a folder never pays for the S3 client.
 """
 
-import re
-
 from indexer.errors import InvalidValue
+from indexer.lazy_pattern import pattern
 from indexer.store import ObjectStore, is_key
 
 # "Bucket names must be between 3 (min) and 63 (max) characters long [and] can consist only of lowercase letters,
 # numbers, periods (.), and hyphens (-)", "must begin and end with a letter or number" (S3 user guide)
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_BUCKET = pattern(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 def open_store(location: str, prefix: str, *, region: str = "") -> ObjectStore:

@@ -6,10 +6,10 @@ docs/front-doors.md has each rule's source. RFC 9110 (5.3 repeated headers, 15.4
 """
 
 import binascii
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from indexer.lazy_pattern import pattern
 from pypi_lambda.front_doors import HEADER_ROOM, FrontDoor, HeaderStyle, ResponseTooLarge, response_limit
 from pypi_lambda.http import REASONS, Response
 
@@ -27,7 +27,7 @@ _EDGE_FORBIDDEN = frozenset(
         "via",
     }
 )
-_TEXT = re.compile(r"text/|application/(?:[a-z0-9.]+\+)?(?:json|html|xml)\b")
+_TEXT = pattern(r"text/|application/(?:[a-z0-9.]+\+)?(?:json|html|xml)\b")
 _LONGEST_ESCAPE = 6  # bytes: a control character becomes \u0000 in JSON
 
 

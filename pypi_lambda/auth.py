@@ -13,7 +13,6 @@ cold start.
 
 import logging
 import os
-import re
 import time
 from binascii import a2b_base64
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from indexer.errors import CorruptObject
 from indexer.keys import user_key
+from indexer.lazy_pattern import pattern
 from indexer.quick_hashes import blake2b, compare_digest
 from indexer.store import Stored
 from indexer.value import field, replace, value
@@ -39,7 +39,7 @@ REFUSED = "the username or the password is wrong"
 
 # What an unknown user's password is checked against, so that it takes as long as a known one's. No password matches it.
 _NOBODY = UserRecord(hash=f"$pbkdf2-sha512${PASSWORD_ROUNDS}${'.' * 22}${'.' * 86}", upload=False)
-_HASH = re.compile(
+_HASH = pattern(
     r"\$pbkdf2-sha512\$(?P<rounds>[1-9][0-9]{0,8})\$(?P<salt>(?:[A-Za-z0-9./]{4})*(?:[A-Za-z0-9./]{2,3})?)"
     r"\$(?P<checksum>[A-Za-z0-9./]{86})"
 )

@@ -8,10 +8,10 @@ docs/front-doors.md has each rule's source. RFC 3986 (2.1 percent-encoding), RFC
 
 import binascii
 import io
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from indexer.lazy_pattern import pattern
 from indexer.value import value
 from pypi_lambda.answers import write_response
 from pypi_lambda.front_doors import REST_API, EventShape, FrontDoor, MalformedEvent, find_front_door, response_limit
@@ -261,7 +261,7 @@ def _visible_host(wire: _Wire) -> str:
     return wire.headers.get("x-forwarded-host") or wire.host or wire.headers.get("host", "")
 
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]+)?")
+_HOST = pattern(r"[A-Za-z0-9._-]+(?::[0-9]+)?")
 
 
 def _root_url(wire: _Wire, visible_path: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import lru_cache
 
+from indexer.lazy_pattern import pattern
 from pypi_lambda.http.faults import NotAcceptable, RangeNotSatisfiable
 
 MAX_HEADER_LENGTH = 8_192  # of one value; API Gateway passes 10,240 bytes of headers in all, and the longest tokens in
@@ -45,8 +46,8 @@ _RANGES: Mapping[str, tuple[int, tuple[Format, ...]]] = {
     "text/*": (1, (Format.LEGACY_HTML,)),
     "*/*": (0, (Format.LEGACY_HTML, Format.JSON, Format.HTML)),
 }
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
-_WEIGHT = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")  # `q=.2` is sent by Java's own client
+_QUOTED = pattern(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_WEIGHT = pattern(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")  # `q=.2` is sent by Java's own client
 
 
 @lru_cache(maxsize=64)
@@ -134,8 +135,8 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
     return int(first), min(int(last) + 1, size) if last else size
 
 
-_BASIC = re.compile(r"[ \t]*basic[ \t]+([A-Za-z0-9+/_-]+)={0,2}[ \t]*", re.IGNORECASE)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_BASIC = pattern(r"[ \t]*basic[ \t]+([A-Za-z0-9+/_-]+)={0,2}[ \t]*", re.IGNORECASE)
+_CONTROL = pattern(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def parse_basic(authorization: str | None) -> tuple[str, str] | None:

@@ -8,12 +8,13 @@ RFC 3986 (2.1 percent-encoding, 3.3 path, 3.4 query).
 import binascii
 import re
 
+from indexer.lazy_pattern import pattern
 from pypi_lambda.http.faults import BadRequest, UriTooLong
 
 MAX_PATH_LENGTH = 2_048  # a base path and two names of at most 240 characters, with room
 
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ESCAPE = pattern(rb"%([0-9A-Fa-f]{2})?")
+_CONTROL = pattern(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class BrokenEscape(ValueError):
@@ -35,9 +36,9 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
     return binascii.unhexlify(match[1])
 
 
-_NOT_IN_NAME = re.compile(rb"[^A-Za-z0-9._~-]")
-_NOT_IN_PATH = re.compile(rb"[^A-Za-z0-9._~/-]")
-_NOT_IN_QUERY = re.compile(rb"[^A-Za-z0-9._~!$&'()*+,/:;=?@%-]")
+_NOT_IN_NAME = pattern(rb"[^A-Za-z0-9._~-]")
+_NOT_IN_PATH = pattern(rb"[^A-Za-z0-9._~/-]")
+_NOT_IN_QUERY = pattern(rb"[^A-Za-z0-9._~!$&'()*+,/:;=?@%-]")
 
 
 def quote_part(text: str) -> str:
