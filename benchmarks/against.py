@@ -96,14 +96,15 @@ def compare(revision: str, *, quick: bool, share: float = SHARE) -> Path:
         for entrant in entrants:
             _settle(entrant, S3Store(BUCKET, entrant.who, environ=server.environ), folder)
         samples = _measure(entrants, rounds, folder)
-    rows = _rows(samples)
-    columns = ("", "this", "that", "this ÷ that", "of the least", "CPU this", "CPU that", "CPU this ÷ that")
+    rows = list(_rows(samples))
+    columns = ("", "this", "that", "this ÷ that", "of the least", "least CPU this", "that", "this ÷ that, CPU")
     print(f"\n{SHAPE}; beyond an empty handler; that is {commit[:7]}; {read_machine()}\n")
     print(Table(columns=columns, rows=tuple(rows)).markdown())
     document = {
         "against": commit,
         "share": share,
-        "rows": [dict(zip(columns, row, strict=True)) for row in rows],
+        "columns": columns,
+        "rows": rows,
         "trips": {name: [sequential(each.requests) for each in starts] for name, starts in samples.items()},
         "samples": {name: [_compact(each) for each in starts] for name, starts in samples.items()},
     }
@@ -210,7 +211,7 @@ def _compact(start: Start) -> dict[str, float]:
 
 
 def _rows(samples: Mapping[str, Sequence[Start]]) -> Iterator[tuple[str | float | None, ...]]:
-    """Yield a row for each measure: medians, the ratio of the least, which others disturb least, and CPU time."""
+    """Yield a row for each measure: medians, and the least, which others disturb least, of time and of CPU time."""
     conditions = list(dict.fromkeys(name.partition(", ")[2] for name in samples))
     for condition in conditions:
         empty = samples.get(f"{EMPTY}, {condition}") or samples[f"{EMPTY}, {conditions[0]}"]
@@ -221,7 +222,7 @@ def _rows(samples: Mapping[str, Sequence[Start]]) -> Iterator[tuple[str | float 
             cpus = [[cpu(each) for each in starts] for starts in (mine, theirs)]
             this, that = (median(values) - median(base) for values in walls)
             least_this, least_that = (min(values) - min(base) for values in walls)
-            cpu_this, cpu_that = (median(values) - median(base_cpu) for values in cpus)
+            cpu_this, cpu_that = (min(values) - min(base_cpu) for values in cpus)
             ratios = this / that, least_this / least_that
             yield f"{measure}, {condition}, ms", this, that, *ratios, cpu_this, cpu_that, cpu_this / cpu_that
     late = f"{LATENCY_MS:g} ms"

@@ -17,7 +17,7 @@ from indexer.names import ProjectName
 from indexer.project import Project, empty_project, fold
 from indexer.simple import Renderer, compress, decode_page, decompress
 from indexer.snapshot import Snapshot, advance, decode_snapshot, empty_snapshot, encode_snapshot
-from indexer.store import ObjectStore
+from indexer.store import ObjectStore, Stored
 from indexer.value import replace, value
 
 WRITE_AT_ONCE = 32  # pages on their way to the store side by side
@@ -53,9 +53,15 @@ class LoadedSnapshot:
     newer: UnknownVersion | None = None
 
 
-def load_snapshot(store: ObjectStore, renderer: Renderer) -> LoadedSnapshot:
-    """Return the stored snapshot; a missing or corrupt one counts as empty, and the log output says so."""
-    stored = store.find(SNAPSHOT_KEY)
+def load_snapshot(
+    store: ObjectStore, renderer: Renderer, *, find: Callable[[], Stored | None] | None = None
+) -> LoadedSnapshot:
+    """Return the stored snapshot; a missing or corrupt one counts as empty, and the log output says so.
+
+    Args:
+        find: returns what lies under `SNAPSHOT_KEY`, where somebody asked for it already.
+    """
+    stored = store.find(SNAPSHOT_KEY) if find is None else find()
     if stored is None:
         logger.info("no snapshot; the log is folded from its beginning")
         return LoadedSnapshot(snapshot=empty_snapshot(renderer.tag), etag=None)

@@ -17,7 +17,7 @@ _NAMES = {
     "store_calls": ("StoreCalls", "StoreTime"),
     "upstream_requests": ("UpstreamRequests", "UpstreamTime"),
     "init": ("ColdStarts", "InitDuration"),  # from the start of the process
-    "load": ("Loads", "LoadDuration"),  # of that, what came after the imports: connecting, and the snapshot
+    "load": ("Loads", "LoadDuration"),  # of that, what came after the imports: the rest of the wait for the snapshot
 }
 
 _COUNTED = {

@@ -160,6 +160,7 @@ class Index:
         clock: monotonic seconds.
         request_repair: called when a derived object turned out to be missing or corrupt.
         policy: which of the upstream's names may enter; None for all that it lists.
+        find_snapshot: returns the first stored snapshot, where somebody asked for it already.
     """
 
     def __init__(
@@ -171,6 +172,7 @@ class Index:
         clock: Callable[[], float],
         request_repair: Callable[[], None],
         policy: "Policy | None" = None,
+        find_snapshot: Callable[[], Stored | None] | None = None,
     ) -> None:
         self._store = store
         self._log = Log(store)
@@ -184,7 +186,7 @@ class Index:
         self._pages: Cache[tuple[ProjectName, int, str], Page] = Cache(PAGE_CACHE_BYTES)
         self._projects: Cache[tuple[ProjectName, int], Project] = Cache(PROJECT_CACHE_FILES)
         self._recent: Cache[tuple[str, str], tuple[Any, float]] = Cache(RECENT_BYTES)
-        self._view = self._load()
+        self._view = self._load(find_snapshot)
 
     @property
     def renderer(self) -> Renderer:
@@ -201,9 +203,9 @@ class Index:
         asked_at = self._clock()
         return self._adopt(self._with_tail(self._load()), asked_at)
 
-    def _load(self) -> View:
+    def _load(self, find_snapshot: Callable[[], Stored | None] | None = None) -> View:
         """Return the view of the stored snapshot; what happened since is left to whoever asks the log."""
-        snapshot = load_snapshot(self._store, self._renderer).snapshot
+        snapshot = load_snapshot(self._store, self._renderer, find=find_snapshot).snapshot
         return View(base=snapshot, current=snapshot, tail={}, policy=self._policy)
 
     def _with_tail(self, view: View, *events: Event) -> View:

@@ -125,6 +125,7 @@ def make_service(
     settings: Settings,
     *,
     store: ObjectStore | None = None,
+    find_snapshot: "Callable[[], Stored | None] | None" = None,
     rebuilds: Rebuilds | None = None,
     ingestions: Ingestions | None = None,
     commits: "Commits | None" = None,
@@ -133,6 +134,7 @@ def make_service(
 
     Args:
         store: in the place of the one that the settings name.
+        find_snapshot: returns the first stored snapshot, where somebody asked for it already.
         rebuilds: in the place of rebuilds in the background of this process.
         ingestions: in the place of downloads that go on in this process.
         commits: in the place of uploads in parts that are checked in this process.
@@ -153,6 +155,7 @@ def make_service(
         clock=time.monotonic,
         request_repair=rebuilds.request_repair,
         policy=policy,
+        find_snapshot=find_snapshot,
     )
     rebuilder.on_rebuilt = index.reload
     pages = MirroredPages(store, renderer, make_upstream=lambda: make_upstream(settings, metrics), now=utc_now)

@@ -3,8 +3,11 @@
 import os
 import signal
 import threading
-from threading import Barrier
+from threading import Barrier, Event
 
+import pytest
+
+from indexer.begun import begin
 from indexer.workers import Workers
 
 PATIENCE_SECONDS = 300
@@ -58,3 +61,28 @@ def test_after_a_fork() -> None:
         signal.alarm(PATIENCE_SECONDS)  # ends the child, should it wait for ever
         os._exit(len(threads_of(workers, 2)))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+
+
+class TestBegun:
+    def test_it_goes_on_meanwhile(self) -> None:
+        """The call runs while its caller does something else; its result is returned as often as it is asked for."""
+        going, go_on = Event(), Event()
+
+        def call() -> str:
+            going.set()
+            assert go_on.wait(PATIENCE_SECONDS)
+            return "done"
+
+        wait = begin(call)
+        assert going.wait(PATIENCE_SECONDS)
+        go_on.set()
+        assert [wait(), wait()] == ["done", "done"]
+
+    def test_a_fault(self) -> None:
+        """What the call raises is raised where it is waited for."""
+
+        def call() -> None:
+            raise ValueError("bad")
+
+        with pytest.raises(ValueError, match="bad"):
+            begin(call)()
