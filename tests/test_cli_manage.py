@@ -129,7 +129,7 @@ class TestFiles:
                 ("yank", "demo", "x.whl"),
                 f"invalid filename 'x.whl': a file of 'demo': {OLD.filename}, ",
             ),
-            (("yank", "demo", "dist/x.whl"), "invalid filename 'dist/x.whl': a file name is at most 240 ASCII"),
+            (("yank", "demo", "dist/x.whl"), "invalid filename 'dist/x.whl': a file name is at most 246"),
             (("restore", "demo", "9"), "invalid version '9': a version of 'demo': 1.0, 2.0"),
         ],
     )

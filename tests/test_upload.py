@@ -448,7 +448,8 @@ class TestOverHttp:
                 page = json.loads(each.get("/simple/de-mo/", accept=JSON).body)
                 assert [file["filename"] for file in page["files"]] == [WHEEL.filename]
                 assert each.get(f"/simple/de-mo/{WHEEL.filename}").body == WHEEL.content
-                assert json.loads(each.get("/simple/", accept=JSON).body)["projects"] == [{"name": "de-mo"}]
+                projects = json.loads(each.get("/simple/", accept=JSON).body)["projects"]
+                assert projects == [{"name": "de-mo", "_last-serial": 1}]
 
     def test_the_body_of_a_stranger_is_not_read(self, site: Site) -> None:
         """Who may not upload is refused before a byte of the body is read."""
