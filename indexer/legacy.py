@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from email import message_from_string
 from typing import Any
 
+from indexer.metadata_identity import is_same_version
 from indexer.names import ProjectName
 from indexer.value import value
 from indexer.versions import latest, newest_first, normal_version, version_finder
@@ -78,9 +79,14 @@ def releases_of(page: Mapping[str, Any]) -> dict[str, Release]:
 def find_release(releases: Mapping[str, Release], version: str | None) -> Release | None:
     """Return the release of a version, however that is written; without one, the release that installers would take."""
     if version is not None:
-        return releases.get(normal_version(version))
+        return releases.get(normal_version(version)) or _find_equal(releases, version)
     newest = latest((each.version, _is_yanked(file)) for each in releases.values() for file in each.files)
     return None if newest is None else releases[newest]
+
+
+def _find_equal(releases: Mapping[str, Release], version: str) -> Release | None:
+    """Return the release of an equal version: 1.0 and 1.0.0 are."""
+    return next((release for known, release in releases.items() if is_same_version(known, version)), None)
 
 
 def render_document(

@@ -8,6 +8,7 @@ named under `_dropped`, those that no digest proves have `_unverified`.
 Simple repository API (PEP 503, 592, 658, 691, 700, 714, 740, 792). An HTML page is `indexer.html_listing`'s to read.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,6 +30,8 @@ from indexer.wire import API_VERSION, ProjectPage
 
 # PEP 708 was rejected: no client heeds these, and we are no party to what they say.
 _REJECTED_KEYS = frozenset({"tracks", "alternate-locations"})
+
+_MAJOR = re.compile(r"\s*([0-9]{1,9})\b")
 
 
 @value
@@ -79,10 +82,14 @@ def _read_json(project: ProjectName, content: bytes, _url: str, _parameters: str
         return None
     if not isinstance(page, dict) or not isinstance(page.get("files"), list):
         return None
-    meta = page.get("meta")
-    version = str(meta.get("api-version", "1.0")) if isinstance(meta, dict) else "1.0"
-    is_known = version.partition(".")[0] == "1"
-    return page if is_known and _is_named(page.get("name", project), project) else None
+    return page if _is_known_version(page.get("meta")) and _is_named(page.get("name", project), project) else None
+
+
+def _is_known_version(meta: object) -> bool:
+    """Tell whether a page is of a version that clients read: what names none is, for they do not look at it."""
+    version = str(meta.get("api-version")) if isinstance(meta, dict) else ""
+    major = _MAJOR.match(version)
+    return major is None or int(major[1]) == 1
 
 
 def _loaded(content: bytes) -> Any:

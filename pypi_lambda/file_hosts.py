@@ -36,13 +36,20 @@ def look(upstream: "Upstream", names: Sequence[ProjectName]) -> tuple[str, ...] 
         from indexer.listing import parse_listing
         from indexer.upstream import Fetched
 
+        failed: UpstreamUnavailable | None = None
         for name in names:
-            page = upstream.fetch_page(name)
-            if not isinstance(page, Fetched):
+            try:
+                page = upstream.fetch_page(name)
+                if not isinstance(page, Fetched):
+                    continue
+                listing = parse_listing(name, page.content, content_type=page.content_type, url=page.url)
+            except UpstreamUnavailable as fault:  # of one page: a firewall's refusal, or a broken one
+                failed = fault
                 continue
-            listing = parse_listing(name, page.content, content_type=page.content_type, url=page.url)
             if listing.sources:
                 return upstream.find_private_hosts([source.url for source in listing.sources.values()], MAX_HOSTS)
+        if failed is not None:
+            raise failed
         return None
 
     return within(LOOK_SECONDS, find)

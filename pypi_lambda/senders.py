@@ -44,6 +44,9 @@ _BY_MEMBERS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"currentIntent", "bot"}), "Amazon Lex"),
     (frozenset({"ContactData", "Name"}), "Amazon Connect"),
     (frozenset({"Details", "Name"}), "Amazon Connect"),
+    (frozenset({"actionGroup", "messageVersion"}), "Amazon Bedrock Agents"),
+    (frozenset({"LifecycleEventHookExecutionId", "DeploymentId"}), "AWS CodeDeploy"),
+    (frozenset({"info", "arguments"}), "AWS AppSync"),
     (frozenset({"session", "request", "version"}), "Alexa"),
     (frozenset({"directive"}), "Alexa"),
 )
@@ -61,6 +64,8 @@ def refuse_foreign(event: object) -> None:
     Raises:
         InvalidValue: it is one; names the sender.
     """
+    if isinstance(event, list) and event and isinstance(event[0], dict):
+        event = {"Records": event}  # EventBridge Pipes hand over the records of a queue or a stream alone
     sender = _find_sender(event) if isinstance(event, dict) else None
     if sender is not None:
         raise InvalidValue("event", sender, f"this function takes {_TAKEN}")
@@ -78,6 +83,8 @@ def _find_sender(event: dict[str, Any]) -> str | None:
             None if is_schedule else f"Amazon EventBridge ({_named(event['source'])}, {_named(event['detail-type'])})"
         )
     if isinstance(context := event.get("requestContext"), dict):
+        if "functionArn" in context:
+            return "a destination of AWS Lambda"
         return "an API Gateway WebSocket API" if "connectionId" in context else "an unknown front door"
     return next((sender for members, sender in _BY_MEMBERS if members <= event.keys()), None)
 

@@ -149,7 +149,7 @@ def test_what_info_says(site: Site) -> None:
 
 def test_one_version(site: Site) -> None:
     """The document of a version tells of that one alone, however it is written."""
-    for version in ("1.0", "1.00", "v1.0"):
+    for version in ("1.0", "1.00", "v1.0", "1", "1.0.0"):
         found = ask(site, f"/pypi/demo/{version}/json")
         assert list(found) == ["info", "last_serial", "urls", "vulnerabilities"]
         assert (found["info"]["version"], [file["filename"] for file in found["urls"]]) == ("1.0", [OLD.filename])

@@ -85,13 +85,17 @@ def test_once_a_day(site: Site) -> None:
 
 
 def test_projects_without_files(upstream: FakeUpstream) -> None:
-    """What has no page or no file tells nothing; the next name is asked for."""
+    """What has no page, no file, or a page that is refused or broken tells nothing; the next name is asked for."""
     upstream.override("/simple/five/", status=500)
+    upstream.override("/simple/four/", status=403, body=b"blocked", headers={"Content-Type": "text/plain"})
+    upstream.override("/simple/three/", body=b"no page", headers={"Content-Type": "text/plain"})
     with upstream:
         client = Upstream(upstream.url, user_agent="tests")
         assert look(client, [ProjectName("seven"), ProjectName("six")]) == (HOST,)
         assert look(client, [ProjectName("seven")]) is None
-        assert look(client, [ProjectName("five"), ProjectName("six")]) is None
+        for name in ("five", "four", "three"):
+            assert look(client, [ProjectName(name), ProjectName("six")]) == (HOST,)
+            assert look(client, [ProjectName(name)]) is None
         client.close()
 
 

@@ -8,7 +8,7 @@ from indexer.errors import InvalidValue
 from pypi_lambda.senders import refuse_foreign
 
 # Shapes of the pages of "Invoking Lambda with events from other AWS services" in the AWS Lambda developer guide.
-FOREIGN: list[tuple[dict[str, Any], str]] = [
+FOREIGN: list[tuple[Any, str]] = [
     ({"Records": [{"messageId": "1", "body": "{}", "eventSource": "aws:sqs"}]}, "Amazon SQS (aws:sqs)"),
     ({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "{}"}}]}, "Amazon SNS (aws:sns)"),
     ({"Records": [{"eventSource": "aws:dynamodb", "dynamodb": {}}]}, "Amazon DynamoDB Streams (aws:dynamodb)"),
@@ -25,6 +25,13 @@ FOREIGN: list[tuple[dict[str, Any], str]] = [
     ({"eventSource": "aws:mq", "messages": []}, "Amazon MQ (aws:mq)"),
     ({"eventSource": "aws:rmq", "rmqMessagesByQueue": {}}, "Amazon MQ (RabbitMQ) (aws:rmq)"),
     ({"eventSource": "aws:docdb", "events": []}, "Amazon DocumentDB (aws:docdb)"),
+    ([{"messageId": "1", "body": "{}", "eventSource": "aws:sqs"}], "Amazon SQS (aws:sqs)"),
+    ([{"kinesisSchemaVersion": "1.0", "eventSource": "aws:kinesis"}], "Amazon Kinesis Data Streams (aws:kinesis)"),
+    ([{"detail": {}}], "an unknown sender (Records without eventSource)"),
+    ({"version": "1.0", "requestContext": {"functionArn": "arn"}, "requestPayload": {}}, "a destination of AWS Lambda"),
+    ({"messageVersion": "1.0", "agent": {}, "actionGroup": "a"}, "Amazon Bedrock Agents"),
+    ({"DeploymentId": "d", "LifecycleEventHookExecutionId": "e"}, "AWS CodeDeploy"),
+    ({"info": {"fieldName": "f"}, "arguments": {}, "identity": None}, "AWS AppSync"),
     ({"awslogs": {"data": "H4sI"}}, "Amazon CloudWatch Logs"),
     ({"source": "aws.cloudwatch", "alarmArn": "arn", "alarmData": {}}, "Amazon CloudWatch alarms"),
     ({"invocationId": "1", "deliveryStreamArn": "arn", "region": "r", "records": []}, "Amazon Data Firehose"),
@@ -58,7 +65,7 @@ FOREIGN: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("event", "sender"), FOREIGN, ids=[sender[:40] for _, sender in FOREIGN])
-def test_refused(event: dict[str, Any], sender: str) -> None:
+def test_refused(event: Any, sender: str) -> None:
     """The sentence names the sender, and what is taken."""
     with pytest.raises(InvalidValue) as refusal:
         refuse_foreign(event)
