@@ -11,6 +11,7 @@ from deploy.bytecode import compile_all, find_compiler
 from deploy.contents import Entry, our_entries, settings_entry, wheel_entries
 from deploy.settings_file import encode_settings
 from deploy.target import Target
+from deploy.together import is_ours, together_entry
 from deploy.wheels import fetch_wheels
 
 
@@ -58,7 +59,8 @@ def build(
         if settings:
             entries.append(settings_entry(encode_settings(settings), version))
         if compiler is not None:
-            entries = [*entries, *_compiled(entries, compiler, tree, target)]
+            compiled = _compiled(entries, compiler, tree, target)
+            entries = [*entries, *compiled, _together(entries, compiled, version, target)]
     body = encode_zip(entries)
     path = output / f"serverless-pypi-{version}-{target.architecture}.zip"
     output.mkdir(parents=True, exist_ok=True)
@@ -86,6 +88,13 @@ def _compiled(entries: Iterable[Entry], compiler: str, tree: Path, target: Targe
         for module in modules
         for name in [pyc_name(module.name, target)]
     ]
+
+
+def _together(entries: Iterable[Entry], compiled: Iterable[Entry], version: str, target: Target) -> Entry:
+    sources = {entry.name: entry.body for entry in entries if is_ours(entry.name)}
+    bodies = {entry.name: entry.body for entry in compiled}
+    by_module = {name: bodies[pyc_name(name, target)] for name in sources}
+    return together_entry(sources, by_module, target, f"serverless-pypi {version}")
 
 
 def pyc_name(name: str, target: Target) -> str:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 
 def _initialise() -> "Function":
+    from pypi_lambda.together import install
+
+    install()
     from indexer.begun import begin
     from indexer.keys import SNAPSHOT_KEY
     from indexer.open import open_store
