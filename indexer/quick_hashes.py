@@ -1,6 +1,6 @@
 """BLAKE2b, SHA-256 and the comparison of digests as the interpreter itself has them, for what a cold start needs.
 
-`hashlib` and `hmac` have the same functions and load OpenSSL first: 3 to 4 ms and 4 MB of every container. OpenSSL's
+`hashlib` and `hmac` have the same functions and make OpenSSL ready first: 3 ms of every container. OpenSSL's
 SHA-256 is three times as fast on megabytes, so contents are hashed by `hashlib`, and names, keys and records here.
 An interpreter without these modules gets those of `hashlib`.
 """

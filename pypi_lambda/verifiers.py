@@ -15,6 +15,7 @@ from threading import Thread
 from indexer.errors import Changed, IndexerError
 from indexer.quick_hashes import blake2b, compare_digest
 from indexer.store import ObjectStore, Stored
+from pypi_lambda.records import MAX_RECORD_BYTES
 
 PURPOSE = b"spypi password 1"  # so that a MAC made for anything else under this key is no verifier
 VERSION = "1"
@@ -45,7 +46,9 @@ def write_beside(write: Callable[[], None]) -> None:
 def write_verifier(store: ObjectStore, key: str, stored: Stored, verifier: str) -> None:
     """Add the verifier to a user's record, unless the record is another one by now. Nothing depends on its success."""
     document = {**json.loads(stored.body), "verifier": verifier}  # what a newer release has in it stays
-    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    body = json.dumps(document, separators=(",", ":")).encode()
+    if len(body) > MAX_RECORD_BYTES:  # what is larger is not read again: its user would be shut out
+        return
     try:
         store.replace(key, body, etag=stored.etag, content_type="application/json")
     except Changed:

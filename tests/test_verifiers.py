@@ -25,7 +25,7 @@ from indexer.value import replace
 from pypi_lambda.admin import Users
 from pypi_lambda.auth import PASSWORD_ROUNDS, Authenticator, Pbkdf2
 from pypi_lambda.http import TooManyRequests, Unauthorized
-from pypi_lambda.records import TOKEN_USERNAME, User, UserRecord, decode_user, encode_user
+from pypi_lambda.records import MAX_RECORD_BYTES, TOKEN_USERNAME, User, UserRecord, decode_user, encode_user
 from pypi_lambda.verifiers import is_verifier, make_verifier, write_beside, write_verifier
 from tests.adversary import Adversary, Fault, Mischief
 from tests.apps import UPLOADER, running_site
@@ -282,6 +282,17 @@ class TestWriting:
         assert record.hash not in message
         assert make_verifier(KEY, ADA, PASSWORD, record.hash) not in message
         assert PASSWORD not in message
+
+    @pytest.mark.parametrize("room", [0, 60, 100])
+    def test_a_record_as_large_as_may_be(self, folder: FolderStore, room: int) -> None:
+        """A verifier that would make the record too large to be read is not written; its user gets in all the same."""
+        document = {"hash": hash_of(), "upload": True, "more": ""}
+        length = MAX_RECORD_BYTES - room - len(json.dumps(document, separators=(",", ":")))
+        folder.put(AT, json.dumps({**document, "more": "x" * length}, separators=(",", ":")).encode())
+        for _ in range(2):
+            assert Process(folder).check().upload
+        assert len(folder.get(AT).body) <= MAX_RECORD_BYTES
+        assert (read(folder).verifier != "") is (room == 100)
 
     def test_nobody_waits(self, folder: FolderStore) -> None:
         """The user is let in while the write is still under way."""
