@@ -14,14 +14,17 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import IO
 
 from indexer.errors import InvalidValue
 from indexer.value import value
 
 MAX_MEMBERS = 100_000  # several times the largest wheels known; each costs memory here and an inode at the installer
+MAX_NAME_BYTES = 255  # of a file or a folder, on every file system
+MAX_PATH_BYTES = 1_024  # Linux has 4,096, of which where it is installed takes some
 MAX_LISTING_BYTES = 16_777_216  # 16 MiB of member names and headers: 100,000 members of 160 bytes
 MAX_TEXT_BYTES = 4_194_304  # 4 MiB in all of what is read: metadata with its description, rarely over 1 MiB
 RATIO_FREE_BYTES = 67_108_864  # 64 MiB: what unpacks to less harms nobody, however well it was compressed
@@ -79,6 +82,7 @@ def read_zip(
             if len(set(paths)) != len(paths):
                 raise refusal(filename, "a zip archive has each member once")
             path_of = clean_path if clean else _plain
+            check_folders(paths, {path_of(member.filename) for member in members if member.is_dir()})
             chosen = [(path_of(member.filename), member) for member in members if not member.is_dir()]
             chosen = [(path, member) for path, member in chosen if wanted(path)]
             if sum(member.file_size for _, member in chosen) > MAX_TEXT_BYTES:
@@ -155,8 +159,29 @@ def check_paths(names: Iterable[str], *, max_members: int = MAX_MEMBERS, clean: 
             or not _ODD.isdisjoint(path.split("/"))
         ):
             raise refusal(name, "a member's path is relative, without '..', backslash or control character")
+        if len(name) * 4 > MAX_NAME_BYTES:  # a character takes up to four
+            _check_length(path)
         paths.append(path)
     return paths
+
+
+def _check_length(path: str) -> None:
+    raw = path.encode("utf-8", "surrogateescape")
+    if len(raw) > MAX_PATH_BYTES or max(map(len, raw.split(b"/"))) > MAX_NAME_BYTES:
+        raise refusal(path[:200], f"a path has at most {MAX_PATH_BYTES:,} bytes, and each name {MAX_NAME_BYTES}")
+
+
+def check_folders(paths: Iterable[str], folders: Set[str]) -> None:
+    """Refuse a file that is also the folder of another: nobody can unpack both.
+
+    Args:
+        folders: those of the paths that are said to be folders.
+    """
+    # NUL, which no path has, comes first: what is below a file comes right behind it.
+    ordered = sorted(path.replace("/", "\0") for path in paths)
+    for one, other in pairwise(ordered):
+        if other.startswith(one + "\0") and (path := one.replace("\0", "/")) not in folders:
+            raise refusal(path, f"a path is a file's or a folder's: {other.replace(chr(0), '/')[:200]!r} is below it")
 
 
 def clean_path(name: str) -> str:

@@ -88,6 +88,10 @@ def _parse(data: bytes) -> tuple[dict[str, Any], list[InvalidValue]]:
         for name, values in unparsed.items()
         if name in _names() and name != "project-url"  # pip and uv take a label twice
     ]
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as fault:  # pip ends at the description, too
+        refusals.append(InvalidValue("content", data[max(0, fault.start - 20) : fault.end + 20], "metadata is UTF-8"))
     parsed = sum(len(item) for key, values in raw.items() if key not in _PLAIN for item in _list_of(values))
     if parsed > MAX_PARSED_BYTES:
         raise InvalidValue("content", fields[:80], f"metadata has at most {MAX_PARSED_BYTES:,} bytes of requirements")

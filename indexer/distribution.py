@@ -8,6 +8,7 @@ PEP 427 and the "Binary distribution format" specification, PEP 625 and 643 for 
 """
 
 import zipfile
+from collections.abc import Iterable
 from functools import partial
 from typing import IO
 
@@ -25,6 +26,8 @@ from indexer.zip_members import Damage, Verified, verify_members
 __all__ = ["Distribution", "DistributionName", "Kind", "check_distribution", "parse_filename", "read_wheel_metadata"]
 
 _WHEEL_FILES = ("METADATA", "WHEEL", "RECORD")
+# "each subdirectory of distribution-1.0.data/ is a key into a dict of destination directories"
+_SCHEMES = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
 _WHEEL_TEXTS = frozenset({*_WHEEL_FILES, "entry_points.txt"})
 
 
@@ -145,6 +148,7 @@ def _read_wheel(file: IO[bytes], filename: Filename, said: DistributionName, pas
     texts = {name: _only_text(contents, filename, f"{folder}/{name}") for name in _WHEEL_FILES}
     try:
         _check_wheel_version(texts["WHEEL"], filename)
+        _check_schemes(members)
         if members:
             check_record(texts["RECORD"], f"{folder}/RECORD", members)
         if f"{folder}/entry_points.txt" in contents.paths:
@@ -189,6 +193,15 @@ def _check_wheel_version(text: bytes, filename: Filename) -> None:
     if len(versions) != 1 or versions[0].partition(b".")[0] != b"1":
         shown = b", ".join(versions).decode("utf-8", "replace") or filename
         raise InvalidValue("Wheel-Version", shown, "WHEEL has one header Wheel-Version, 1.0")
+
+
+def _check_schemes(members: Iterable[str]) -> None:
+    """Make sure that installers know where each file below a .data folder goes."""
+    for path in members:
+        top, _, rest = path.partition("/")
+        scheme, slash, _ = rest.partition("/")
+        if top.endswith(".data") and rest and not (slash and scheme in _SCHEMES):
+            raise InvalidValue("content", path, f"below .data are folders {', '.join(sorted(_SCHEMES))} with files")
 
 
 def _read_sdist(file: IO[bytes], filename: Filename, said: DistributionName, passed: _Passed) -> bytes | None:

@@ -50,9 +50,7 @@ def _rows(data: bytes) -> Iterator[tuple[str, str, str]]:
         for count, row in enumerate(csv.reader(io.StringIO(data.decode("utf-8"), newline="")), start=1):
             if count > MAX_ROWS:
                 raise _refusal("(not shown)", f"it has at most {MAX_ROWS:,} lines")
-            if not row:
-                continue
-            if len(row) != 3:
+            if len(row) != 3:  # an empty line ends pip with a traceback
                 raise _refusal(",".join(row)[:200], "a line has a path, a digest and a size")
             yield row[0], row[1], row[2]
     except (UnicodeDecodeError, csv.Error) as fault:
@@ -67,9 +65,9 @@ def _check_row(name: str, digest: str, size: str, member: Verified) -> None:
     if size and size != str(member.size):
         raise _refusal(f"{name},{size}", f"a file's size is that in the wheel, {member.size:,} bytes")
     if algorithm == "sha256" and member.sha256 is not None:
-        # "urlsafe-base64-nopad"; some builders pad all the same, and installers compare without
+        # "urlsafe-base64-nopad"; some builders pad all the same or write hexadecimal digits, and installers do not look
         found = base64.urlsafe_b64encode(member.sha256).decode().rstrip("=")
-        if told.rstrip("=") != found:
+        if told.rstrip("=") != found and told.lower() != member.sha256.hex():
             raise _refusal(f"{name},{digest}", f"a file's digest is that of what is in the wheel, {found}")
 
 

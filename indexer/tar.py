@@ -19,6 +19,7 @@ from indexer.archive import (
     RATIO_FREE_BYTES,
     Contents,
     Excess,
+    check_folders,
     check_paths,
     clean_path,
     file_size,
@@ -127,6 +128,7 @@ def read_tar_gz(file: IO[bytes], filename: str, *, wanted: Callable[[str], bool]
     ):
         reader = _Reader(_Unpacked(unpacked, limit), filename, wanted)
         paths = check_paths(reader.names(), max_members=max_members, clean=True)
+        check_folders(set(paths), reader.folders)
         return Contents(paths=frozenset(paths), texts=tuple(reader.texts))
 
 
@@ -135,10 +137,12 @@ class _Reader:
 
     Attributes:
         texts: path and content of each wanted member that was passed.
+        folders: the paths of those that are folders or links.
     """
 
     def __init__(self, data: _Unpacked, filename: str, wanted: Callable[[str], bool]) -> None:
         self.texts: list[tuple[str, bytes]] = []
+        self.folders: set[str] = set()
         self._data = data
         self._filename = filename
         self._wanted = wanted
@@ -152,6 +156,8 @@ class _Reader:
             self._check(header)
             yield header.name
             path = clean_path(header.name)
+            if header.kind not in _REGULAR:
+                self.folders.add(path)
             if self._wanted(path):
                 self.texts.append((path, self._text(header)))
             else:

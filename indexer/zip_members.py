@@ -29,6 +29,8 @@ _UTF8 = 0x800
 _COMPARED_FLAGS = 0x01 | _UTF8  # the others say how well it was deflated, or where sizes are
 _ZIP64 = 0xFFFFFFFF
 _EXTRA_ZIP64 = 1
+_EXTRA_NAME = 0x7075  # "Info-ZIP Unicode Path Extra Field": a name that some readers prefer to the header's
+MAX_VERSION_NEEDED = 63  # 6.3, the newest that there is
 
 
 class Damage(InvalidValue):
@@ -115,8 +117,11 @@ def _read_local(file: IO[bytes], member: zipfile.ZipInfo) -> _Local:
     head = file.read(_LOCAL.size)
     if len(head) != _LOCAL.size or head[:4] != b"PK\x03\x04":
         raise refusal(member.filename, "a member has a header of its own where the directory says")
-    _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL.unpack(head)
+    _, needed, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL.unpack(head)
     name, extra = file.read(name_length), file.read(extra_length)
+    if needed & 0xFF > MAX_VERSION_NEEDED:
+        raise refusal(member.filename, f"a member needs at most version 6.3 of zip, and not {(needed & 0xFF) / 10}")
+    _check_other_name(member, name, extra + member.extra)
     if _ZIP64 in (packed, size):
         size, packed = _zip64_sizes(extra, size, packed)
     start = member.header_offset + _LOCAL.size + name_length + extra_length
@@ -124,12 +129,25 @@ def _read_local(file: IO[bytes], member: zipfile.ZipInfo) -> _Local:
 
 
 def _zip64_sizes(extra: bytes, size: int, packed: int) -> tuple[int, int]:
-    while len(extra) >= 4:
-        kind, length = struct.unpack("<HH", extra[:4])
-        if kind == _EXTRA_ZIP64 and length >= 16 and len(extra) >= 20:
-            return struct.unpack("<QQ", extra[4:20])
-        extra = extra[4 + length :]
+    for kind, content in _fields(extra):
+        if kind == _EXTRA_ZIP64 and len(content) >= 16:
+            return struct.unpack("<QQ", content[:16])
     return size, packed
+
+
+def _fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
+    position = 0
+    while position + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, position)
+        yield kind, extra[position + 4 : position + 4 + length]
+        position += 4 + length
+
+
+def _check_other_name(member: zipfile.ZipInfo, name: bytes, extra: bytes) -> None:
+    """Refuse a second name: Python reads it from 3.13 on, uv always, and what it is for is a name in UTF-8."""
+    for kind, content in _fields(extra):
+        if kind == _EXTRA_NAME and (content[5:] != name or not (name.isascii() or member.flag_bits & _UTF8)):
+            raise refusal(member.filename, f"a member has one name, and not {content[5:105]!r} as well")
 
 
 def _compare(member: zipfile.ZipInfo, local: _Local) -> None:

@@ -281,7 +281,8 @@ def test_many_long_tar_headers_are_refused(kind: bytes) -> None:
     record = b"400000 comment=" + b"x" * (400_000 - 16) + b"\n" if kind != tarfile.GNUTYPE_LONGNAME else b"a" * 400_000
     long = header(b"%011o\0" % len(record), kind=kind) + record + bytes(-len(record) % 512)
     data = gzip.compress(b"".join(long + header(b"%011o\0" % 0, name=f"a/{number}") for number in range(21)))
-    assert "8,388,608 bytes of extended headers" in refused(data, "x.tar.gz")
+    bound = "1,024 bytes" if kind == tarfile.GNUTYPE_LONGNAME else "8,388,608 bytes of extended headers"
+    assert bound in refused(data, "x.tar.gz")
 
 
 def test_many_tar_records_are_refused() -> None:

@@ -236,7 +236,18 @@ def served(tmp_path: Path, body: bytes, content_type: str) -> Any:
         orjson.dumps(DOCUMENT | {"tracks": [], "alternate-locations": ["https://x.example/simple/six/"]}),
         orjson.dumps(DOCUMENT | {"meta": {"api-version": "1.2", "tracks": ["https://x.example/simple/six/"]}}),
     ],
-    ids=["a number", "a fraction", "without a minor", "null", "a word", "meta of null", "a mark", "UTF-16", "PEP 708", "PEP 708 in meta"],
+    ids=[
+        "a number",
+        "a fraction",
+        "without a minor",
+        "null",
+        "a word",
+        "meta of null",
+        "a mark",
+        "UTF-16",
+        "PEP 708",
+        "PEP 708 in meta",
+    ],
 )
 def test_json_pages(tmp_path: Path, body: bytes) -> None:
     """Pages that clients read are read; what was rejected with PEP 708 is not passed on."""

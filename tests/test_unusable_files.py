@@ -10,6 +10,8 @@ import gzip
 import io
 import struct
 import zipfile
+import zlib
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 
 import pytest
@@ -63,6 +65,14 @@ def with_record(change: Callable[[str], str]) -> Callable[[], bytes]:
     members = wheel_members()
     text = members.pop(f"{INFO}/RECORD").decode()
     return lambda: zip_bytes({**members, f"{INFO}/RECORD": change(text).encode()})
+
+
+def digest_in(text: str) -> str:
+    return text.partition("sha256=")[2].partition(",")[0]
+
+
+def b64_to_hex(digest: str) -> str:
+    return urlsafe_b64decode(f"{digest}=").hex()
 
 
 def with_wheel(text: str) -> Callable[[], bytes]:
@@ -129,6 +139,28 @@ def streamed(damage: bytes | None = None) -> bytes:
     return bytes(packed)
 
 
+def named_again(name: bytes, *, alike: str = MODULE) -> Callable[[], bytes]:
+    """Build a wheel with a member that has a second name, as Info-ZIP writes it, beside its own."""
+
+    def build() -> bytes:
+        members = wheel_members(others={alike: b"ham = 1\n"})
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w") as archive:
+            for path, data in members.items():
+                info = zipfile.ZipInfo(path)
+                if path == alike:
+                    crc = zlib.crc32(path.encode())
+                    info.extra = struct.pack("<HHBL", 0x7075, 5 + len(name), 1, crc) + name
+                archive.writestr(info, data)
+        return target.getvalue()
+
+    return build
+
+
+def with_files(*paths: str) -> Callable[[], bytes]:
+    return lambda: zip_bytes(wheel_members(others=dict.fromkeys(paths, b"")))
+
+
 def sdist_zip(*, hidden: bool) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
@@ -179,6 +211,12 @@ ROWS = [
     Row(case="a header that is none", content=saying("Requires-Dist ham", "Requires-Dist: spam"), source="RFC 5322",
         answer="invalid content b'Requires-Dist ham': metadata is headers, then a blank line"),
     # Entry points
+    Row(case="a description in Latin-1", source=CORE,
+        content=lambda: zip_bytes(wheel_members(text=metadata() + "K\xfchl\n".encode("latin-1"))),
+        answer="invalid content b'"),
+    Row(case="a description cut within a character", source=CORE,
+        content=lambda: zip_bytes(wheel_members(text=metadata() + "K\xfc".encode()[:-1])),
+        answer="invalid content b'"),
     Row(case="a line without =", content=with_entry_points("[console_scripts]\nfoo\n"), source=ENTRY_POINTS,
         answer="invalid entry_points.txt "),
     Row(case="a colon for =", content=with_entry_points("[console_scripts]\nfoo: spam:main\n"), source=ENTRY_POINTS,
@@ -244,7 +282,35 @@ ROWS = [
         answer=f"invalid content '{WHEEL}': a zip archive's end tells how many members"),
     Row(case="an sdist in zip with a hidden member", content=lambda: sdist_zip(hidden=True), source=APPNOTE,
         filename="spam_eggs-1.0.zip", answer="invalid content 'spam_eggs-1.0.zip': its directory names all"),
+    Row(case="a second name", content=named_again(b"ham.py"), source="APPNOTE 4.6.9, uv, Python 3.13",
+        answer=f"invalid content '{MODULE}': a member has one name, and not b'ham.py' as well"),
+    Row(case="a second name in another character set", content=named_again("h\xe4m.py".encode(), alike="hm.py"),
+        source="APPNOTE 4.6.9", answer="invalid content 'hm.py': a member has one name"),
+    Row(case="a version of zip to come", content=patched({4: b"\x40\0"}), source="APPNOTE 4.4.3, uv",
+        answer=f"invalid content '{MODULE}': a member needs at most version 6.3"),
+    Row(case="a file that is a folder, too", content=with_files("a", "a/b"), source="all",
+        answer="invalid content 'a': a path is a file's or a folder's: 'a/b' is below it"),
+    Row(case="a module that is a folder, too", content=with_files("a-b", "a.b", f"{MODULE}/c/d"), source="all",
+        answer=f"invalid content '{MODULE}': a path is a file's or a folder's"),
+    Row(case="an sdist with a file that is a folder, too", filename=SDIST, source="all",
+        content=lambda: tar_gz_bytes(sdist_members(others={"spam_eggs-1.0/a": b"", "spam_eggs-1.0/a/b": b""})),
+        answer="invalid content 'spam_eggs-1.0/a': a path is a file's or a folder's"),
+    Row(case="a name of 256 bytes", content=with_files("\xe4" * 128), source="POSIX NAME_MAX",
+        answer="invalid content 'ää"),
+    Row(case="a path of 1,025 bytes", content=with_files("abcd/" * 205 + "x"), source="POSIX PATH_MAX",
+        answer="invalid content 'abcd/abcd/"),
+    Row(case="an sdist with a name of 256 bytes", filename=SDIST, source="POSIX NAME_MAX",
+        content=lambda: tar_gz_bytes(sdist_members(others={f"spam_eggs-1.0/{'a' * 256}": b""})),
+        answer="invalid content 'spam_eggs-1.0/aa"),
+    Row(case="an unknown place below .data", content=with_files("spam_eggs-1.0.data/ham/x"), source=WHEEL_FORMAT,
+        answer="invalid content 'spam_eggs-1.0.data/ham/x': below .data are folders data, headers, platlib"),
+    Row(case="a file in .data itself", content=with_files("spam_eggs-1.0.data/scripts"), source=WHEEL_FORMAT,
+        answer="invalid content 'spam_eggs-1.0.data/scripts': below .data are folders"),
     # RECORD and WHEEL
+    Row(case="an empty line", content=with_record(lambda text: text + "\n"), source="pip 26.3",
+        answer="invalid RECORD '': a line has a path, a digest and a size"),
+    Row(case="an empty line between others", content=with_record(lambda text: text.replace("\n", "\n\r\n", 1)),
+        source="pip 26.3", answer="invalid RECORD '': a line has"),
     Row(case="an empty RECORD", content=with_record(lambda text: ""), source=RECORD,
         answer=f"invalid RECORD '{MODULE}': it lists every file"),
     Row(case="a file that RECORD lacks", content=with_record(lambda text: text[text.index("\n") + 1 :]), source=RECORD,
@@ -305,6 +371,16 @@ ACCEPTED: dict[str, tuple[Callable[[], bytes], str]] = {
     "sizes behind the content": (streamed, WHEEL),
     "stored members": (lambda: zip_bytes(wheel_members(), method=zipfile.ZIP_STORED), WHEEL),
     "a comment": (lambda: zip_bytes(wheel_members(), comment=b"built by hand"), WHEEL),
+    "the same name again": (named_again(MODULE.encode()), WHEEL),
+    "all places below .data": (
+        with_files(
+            *(f"spam_eggs-1.0.data/{scheme}/x/y" for scheme in ("purelib", "platlib", "headers", "scripts", "data"))
+        ),
+        WHEEL,
+    ),
+    "names that begin alike": (with_files("a", "a-b/c", "a.b/c", "ab/c"), WHEEL),
+    "a name of 255 bytes": (with_files("a" * 255), WHEEL),
+    "a path of 1,024 bytes": (with_files("abc/" * 255 + "abcd"), WHEEL),
     "a folder's entry": (
         lambda: zip_bytes({"spam/": b"", **wheel_members()}),
         WHEEL,
@@ -314,6 +390,10 @@ ACCEPTED: dict[str, tuple[Callable[[], bytes], str]] = {
         WHEEL,
     ),
     "a padded digest": (with_record(lambda text: text.replace(",8\n", "=,8\n", 1)), WHEEL),
+    "a digest in hexadecimal, as gmsh 4.15 has it": (
+        with_record(lambda text: text.replace(digest_in(text), b64_to_hex(digest_in(text)), 1)),
+        WHEEL,
+    ),
     "no size": (with_record(lambda text: text.replace(",8\n", ",\n", 1)), WHEEL),
     "a signature of RECORD": (
         lambda: zip_bytes({**wheel_members(), f"{INFO}/RECORD.jws": b"x", f"{INFO}/RECORD.p7s": b"y"}),
