@@ -34,9 +34,9 @@ from benchmarks.containers import (
 )
 from benchmarks.data import CACHE, USERNAME, Shape, make_store, private_names, put_user
 from benchmarks.report import ROOT, Table, progress, read_machine, write_results
-from indexer.folder import FolderStore
 from indexer.keys import LOG, user_key
-from indexer.s3 import S3Store
+from indexer.store.folder import FolderStore
+from indexer.store.s3 import S3Store
 from tests.lambda_environment import Environment, Function
 from tests.lambda_invocations import Invocation
 from tests.servers import BUCKET, S3Server, running_seaweedfs

@@ -26,7 +26,7 @@ from benchmarks.containers import StoreProxy, our_code, page_event, runtime, sto
 from benchmarks.data import Shape, copy_store, make_store, mirrored_names, private_names, put_mirrored_page, put_user
 from benchmarks.report import Table, draw_bars, progress, write_results
 from benchmarks.stats import summarize
-from indexer.s3 import S3Store
+from indexer.store.s3 import S3Store
 from tests.lambda_environment import Environment, Function
 from tests.lambda_invocations import Invocation
 from tests.servers import BUCKET, running_seaweedfs

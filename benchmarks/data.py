@@ -21,19 +21,19 @@ import orjson
 
 from benchmarks.pages import make_page
 from benchmarks.report import ROOT, progress
-from indexer.events import Change, FileAdded, UpstreamRefreshed, decode_event, encode_event, timestamp
-from indexer.folder import FolderStore
+from indexer.derive.master import encode_names, names_digest, put_master
+from indexer.derive.rebuild import get_project, load_snapshot, rebuild
+from indexer.derive.snapshot import NameFilter, ProjectTable, Snapshot, UpstreamNames, decode_snapshot, encode_snapshot
 from indexer.keys import SNAPSHOT_KEY, log_key, user_key
-from indexer.listing import parse_listing
-from indexer.log import ORIGIN, Head, head_of
-from indexer.master import encode_names, names_digest, put_master
+from indexer.log.events import Change, FileAdded, UpstreamRefreshed, decode_event, encode_event, timestamp
+from indexer.log.log import ORIGIN, Head, head_of
+from indexer.log.project import fold
 from indexer.names import Filename, ProjectName
-from indexer.project import fold
-from indexer.rebuild import get_project, load_snapshot, rebuild
-from indexer.simple import Renderer, compress
-from indexer.snapshot import NameFilter, ProjectTable, Snapshot, UpstreamNames, decode_snapshot, encode_snapshot
-from indexer.sources import encode_sources
-from indexer.store import ObjectStore
+from indexer.simple.page import Renderer, compress
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.upstream.listing import parse_listing
+from indexer.upstream.sources import encode_sources
 from indexer.value import replace
 from pypi_lambda.auth import hash_password
 from pypi_lambda.clock import utc_now
@@ -188,7 +188,7 @@ def write_log(store: ObjectStore, changes: Sequence[Change]) -> None:
 
 def make_snapshot(shape: Shape) -> bytes:
     """Return the snapshot of an index of this shape, without the index around it: enough to start from."""
-    digest = code_digest("indexer/snapshot.py", "indexer/frame.py")
+    digest = code_digest("indexer/derive/snapshot.py", "indexer/frame.py")
     name = f"snapshot-{shape.names}-{shape.projects}-{GENERATION}-{digest}"
     return kept(name, lambda path: path.write_bytes(encode_snapshot(_snapshot(shape)))).read_bytes()
 

@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from random import Random
 
-from indexer.distribution import check_distribution
+from indexer.distributions.distribution import check_distribution
 from indexer.errors import InvalidValue
 from indexer.names import Filename
 from tests.archives import record

@@ -16,8 +16,8 @@ from statistics import median
 from typing import Any
 
 from indexer.names import Filename, ProjectName
-from indexer.open import open_store
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
+from indexer.store.open import open_store
 
 REPEATS = 5  # of what is quick; the median is shown
 STAMP = "2026-11-01T00:00:00.000000Z"
@@ -58,11 +58,11 @@ def _serve(body: bytes, content_type: str) -> Mapping[str, Any]:
 def fill_snapshot(folder: Path, names: int, projects: int) -> Mapping[str, Any]:
     """Store the snapshot of an index with so many upstream names and private projects, and the pages of a few."""
     from benchmarks.data import upstream_names
+    from indexer.derive.master import encode_names, names_digest, put_master
+    from indexer.derive.snapshot import NameFilter, ProjectTable, Snapshot, UpstreamNames, encode_snapshot
     from indexer.keys import SNAPSHOT_KEY
-    from indexer.log import Head
-    from indexer.master import encode_names, names_digest, put_master
-    from indexer.simple import Renderer, compress
-    from indexer.snapshot import NameFilter, ProjectTable, Snapshot, UpstreamNames, encode_snapshot
+    from indexer.log.log import Head
+    from indexer.simple.page import Renderer, compress
 
     store, renderer = _open(folder), Renderer()
     listed = upstream_names(names)
@@ -90,8 +90,8 @@ def fill_log(folder: Path, projects: int, files: int) -> Mapping[str, Any]:
     """Write the log of an index with so many private projects and files, and the files, empty."""
     from hashlib import sha256
 
-    from indexer.events import encode_event
     from indexer.keys import file_key, log_key
+    from indexer.log.events import encode_event
 
     prev = ""
     (folder / "log").mkdir(parents=True)
@@ -124,10 +124,10 @@ def rebuild_from_zero(folder: Path) -> Mapping[str, Any]:
 
 def rebuild_after_uploads(folder: Path) -> Mapping[str, Any]:
     """Rebuild after one upload to each of a few projects in turn."""
+    from indexer.derive.rebuild import load_snapshot, rebuild
     from indexer.keys import LISTS
-    from indexer.log import Log, head_of
-    from indexer.rebuild import load_snapshot, rebuild
-    from indexer.simple import Renderer
+    from indexer.log.log import Log, head_of
+    from indexer.simple.page import Renderer
     from tests.adversary import Adversary
 
     store = _open(folder)
@@ -145,9 +145,9 @@ def rebuild_after_uploads(folder: Path) -> Mapping[str, Any]:
 
 def load(folder: Path) -> Mapping[str, Any]:
     """Load the snapshot."""
+    from indexer.derive.rebuild import load_snapshot
     from indexer.keys import SNAPSHOT_KEY
-    from indexer.rebuild import load_snapshot
-    from indexer.simple import Renderer
+    from indexer.simple.page import Renderer
 
     store = _open(folder)
     taken = [measured(lambda: load_snapshot(store, Renderer())) for _ in range(REPEATS)]
@@ -165,9 +165,9 @@ def root_html(folder: Path) -> Mapping[str, Any]:
 
 
 def _root(folder: Path, extension: str) -> Mapping[str, Any]:
-    from indexer.rebuild import load_snapshot
-    from indexer.root import put_entries
-    from indexer.simple import Renderer
+    from indexer.derive.rebuild import load_snapshot
+    from indexer.derive.root import put_entries
+    from indexer.simple.page import Renderer
 
     store = _open(folder)
     snapshot = load_snapshot(store, Renderer()).snapshot
@@ -209,7 +209,7 @@ def _private(number: int) -> ProjectName:
 
 
 def _added(name: ProjectName, version: str) -> Any:
-    from indexer.events import FileAdded
+    from indexer.log.events import FileAdded
 
     return FileAdded(
         project=name,
@@ -224,8 +224,8 @@ def _added(name: ProjectName, version: str) -> Any:
 
 
 def _project(name: ProjectName, seq: int) -> Any:
-    from indexer.events import Event
-    from indexer.project import empty_project, fold
+    from indexer.log.events import Event
+    from indexer.log.project import empty_project, fold
 
     change = _added(name, "1.0")
     event = Event(seq=seq, id=f"{seq:x}", prev="", at=STAMP, by="benchmark", client="", change=change, digest="")

@@ -28,8 +28,8 @@ from statistics import median
 from benchmarks.data import PASSWORD, PRIVATE_PROJECTS, UPSTREAM_NAMES, USERNAME, Shape, make_store
 from benchmarks.processes import cpu_seconds, free_port, settle
 from benchmarks.report import ROOT, Table, write_results
-from indexer.folder import FolderStore
 from indexer.keys import user_key
+from indexer.store.folder import FolderStore
 from pypi_lambda.auth import hash_password
 from pypi_lambda.records import UserRecord, encode_user
 from tests.builders import basic, upload_form

@@ -21,13 +21,13 @@ from typing import Any, cast
 
 from benchmarks.index_steps import measured
 from benchmarks.report import Table, progress, write_results
-from indexer.events import FileAdded, encode_event
-from indexer.folder import FolderStore
+from indexer.derive.rebuild import rebuild
 from indexer.keys import file_key, log_key
+from indexer.log.events import FileAdded, encode_event
 from indexer.names import Filename, ProjectName
-from indexer.rebuild import rebuild
-from indexer.simple import Renderer
-from indexer.store import ObjectStore, Stat
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore, Stat
+from indexer.store.folder import FolderStore
 from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.commands import parse_command
 from pypi_lambda.context import Context

@@ -11,7 +11,7 @@ from threading import RLock
 from typing import Any
 
 from indexer.errors import AlreadyExists, Changed, Missing, TooLarge
-from indexer.store import BINARY, MAX_OBJECT_BYTES, Stat, Stored, check_key, check_prefix
+from indexer.store.base import BINARY, MAX_OBJECT_BYTES, Stat, Stored, check_key, check_prefix
 from pypi_lambda.clock import utc_now
 
 # As long as a URL that a Lambda function signs with the credentials of its role.

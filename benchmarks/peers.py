@@ -28,7 +28,7 @@ from benchmarks.processes import HOST, NotStarted, free_port, listens, running
 from benchmarks.report import ROOT
 
 if TYPE_CHECKING:
-    from indexer.events import FileAdded
+    from indexer.log.events import FileAdded
 
 INSTALL_SECONDS = 600
 SET_UP_SECONDS = 120
@@ -218,9 +218,9 @@ def _prepare_own(place: Place, pages: Sequence[ProjectPage]) -> None:
 
 def _prepare_own_private(place: Place, pages: Sequence[ProjectPage]) -> None:
     from benchmarks.data import write_log
-    from indexer.folder import FolderStore
-    from indexer.rebuild import rebuild
-    from indexer.simple import Renderer
+    from indexer.derive.rebuild import rebuild
+    from indexer.simple.page import Renderer
+    from indexer.store.folder import FolderStore
     from tests.builders import MEMORY
 
     # Where nothing waits for a disk.
@@ -234,7 +234,7 @@ def _prepare_own_private(place: Place, pages: Sequence[ProjectPage]) -> None:
 
 def _added(project: str, filename: str) -> "FileAdded":
     from benchmarks.data import AT
-    from indexer.events import FileAdded
+    from indexer.log.events import FileAdded
     from indexer.names import Filename, ProjectName
 
     digest = sha256(filename.encode())
@@ -254,9 +254,9 @@ def _prepare_ceiling(place: Place, pages: Sequence[ProjectPage]) -> None:
     from benchmarks.ceiling import SUFFIX
     from benchmarks.upstream import JSON_TYPE
     from indexer.json_bytes import encode_json
-    from indexer.listing import parse_listing
     from indexer.names import ProjectName
-    from indexer.simple import compress
+    from indexer.simple.page import compress
+    from indexer.upstream.listing import parse_listing
 
     for page in pages:
         listing = parse_listing(

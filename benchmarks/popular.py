@@ -19,7 +19,7 @@ import requests
 from packaging.version import InvalidVersion, Version
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from indexer.distribution import check_distribution, parse_filename
+from indexer.distributions.distribution import check_distribution, parse_filename
 from indexer.errors import InvalidValue
 from indexer.names import check_filename, normalize_name
 

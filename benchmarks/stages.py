@@ -23,7 +23,7 @@ _IMPORTS: Mapping[str, tuple[str, ...]] = {
     "import obstore": ("obstore", "obstore.store"),
     "import zstandard, msgpack, rbloom": ("zstandard", "msgpack", "rbloom"),
     "import hashlib": ("hashlib",),
-    "import indexer": ("indexer.rebuild", "indexer.s3"),
+    "import indexer": ("indexer.derive.rebuild", "indexer.store.s3"),
     "import pypi_lambda": (
         *("pypi_lambda.service", "pypi_lambda.gateways", "pypi_lambda.control", "pypi_lambda.remote"),
         *("pypi_lambda.notifications", "pypi_lambda.certificates"),
@@ -66,9 +66,9 @@ def _main() -> None:
     for step, names in _IMPORTS.items():
         timed(step, lambda names=names: [import_module(name) for name in names])  # type: ignore[misc]
 
+    from indexer.derive.snapshot import decode_snapshot
     from indexer.keys import SNAPSHOT_KEY
-    from indexer.open import open_store
-    from indexer.snapshot import decode_snapshot
+    from indexer.store.open import open_store
     from pypi_lambda.certificates import name_bundle
 
     name_bundle(os.environ)

@@ -39,11 +39,12 @@ from deploy.bytecode import compile_all
 from deploy.contents import OUR_PACKAGES
 from deploy.target import Target
 from deploy.wheels import fetch_wheels
-from indexer import frame, snapshot
-from indexer.folder import FolderStore
+from indexer import frame
+from indexer.derive import snapshot
+from indexer.derive.snapshot import NameFilter, decode_snapshot, encode_snapshot
 from indexer.keys import SNAPSHOT_KEY
-from indexer.s3 import S3Store
-from indexer.snapshot import NameFilter, decode_snapshot, encode_snapshot
+from indexer.store.folder import FolderStore
+from indexer.store.s3 import S3Store
 from indexer.value import replace as replaced
 from tests.lambda_environment import Function
 from tests.servers import BUCKET, running_seaweedfs
@@ -103,7 +104,7 @@ def _snapshots() -> dict[str, bytes]:
     for level in LEVELS:
         found[f"level-{level}"] = frame.pack(content, level)
     for rate in RATES:
-        digest = code_digest("indexer/snapshot.py", "indexer/frame.py")
+        digest = code_digest("indexer/derive/snapshot.py", "indexer/frame.py")
         path = kept(f"rate-{rate}-{digest}", lambda path, rate=rate: path.write_bytes(_with_rate(shipped, rate)))  # type: ignore[misc]
         found[f"rate-{rate}"] = path.read_bytes()
     found["pages inlined"] = _with_pages(shipped)

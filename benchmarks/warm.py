@@ -27,13 +27,13 @@ from benchmarks.memory_store import MemoryStore
 from benchmarks.pages import ProjectPage, make_page
 from benchmarks.report import Table, draw_bars, progress, write_results
 from benchmarks.stats import summarize
-from indexer.folder import FolderStore
+from indexer.derive.rebuild import rebuild
 from indexer.keys import cache_key, user_key
 from indexer.names import Filename, ProjectName
-from indexer.rebuild import rebuild
-from indexer.reindex import reindex
-from indexer.s3 import S3Store
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.store.s3 import S3Store
+from indexer.upkeep.reindex import reindex
 from pypi_lambda.auth import hash_password
 from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.gateways import find_front_door, read_request, write_response

@@ -14,7 +14,7 @@ from pypi_lambda.together import MARSHAL_VERSION
 
 # What the function imports on its way to the first answer, most of it within functions.
 ROOTS = (
-    *("indexer.begun", "indexer.keys", "indexer.open", "indexer.s3"),
+    *("indexer.store.begun", "indexer.keys", "indexer.store.open", "indexer.store.s3"),
     *("pypi_lambda.certificates", "pypi_lambda.settings", "pypi_lambda.invocations"),
     *("pypi_lambda.logins", "pypi_lambda.throttle", "pypi_lambda.verifiers"),
 )

@@ -1,6 +1,6 @@
 """Digests: which algorithms there are, which of them prove anything, and bytes compared with what was announced. Pure.
 
-Knows neither where bytes come from nor where they go. How pages spell digests is `indexer.hashes`'.
+Knows neither where bytes come from nor where they go. How pages spell digests is `indexer.upstream.hashes`'.
 """
 
 import hashlib

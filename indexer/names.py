@@ -1,7 +1,7 @@
 """Project names and file names: what a safe one is, and the types that say it was checked.
 
-Store keys are built only from these types. `packaging` is imported by `indexer.distribution`, never here: this module
-is on the hot path.
+Store keys are built only from these types. `packaging` is imported by `indexer.distributions.distribution`, never here:
+this module is on the hot path.
 
 PEP 503 (normalised names), the "Names and normalization" specification, and PEP 427 / 625 for file names.
 """

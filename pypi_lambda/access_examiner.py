@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from indexer.errors import CorruptObject
-from indexer.events import Event, TokenCreated, TokenRevoked, UserPut, UserRemoved
-from indexer.findings import Findings, Remedy, Severity
 from indexer.keys import (
     TOKENS,
     USERS,
     user_key,
 )
-from indexer.store import ObjectStore, Stat, Stored
-from indexer.verify_project import Group
+from indexer.log.events import Event, TokenCreated, TokenRevoked, UserPut, UserRemoved
+from indexer.store.base import ObjectStore, Stat, Stored
+from indexer.verify.findings import Findings, Remedy, Severity
+from indexer.verify.project import Group
 from pypi_lambda.records import UserRecord, decode_user
 from pypi_lambda.tokens import ID_LENGTH, decode_token
 

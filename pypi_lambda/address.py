@@ -5,7 +5,7 @@ What a header says is only ever told to the client that sent it.
 
 import re
 
-from pypi_lambda.http import Request
+from pypi_lambda.http.model import Request
 from pypi_lambda.http.percent import quote_path
 
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:]{2,39}\](:[0-9]{1,5})?")

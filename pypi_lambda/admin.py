@@ -4,13 +4,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from indexer.errors import AlreadyExists, Changed, CorruptObject, InvalidValue
-from indexer.events import UserPut, UserRemoved, timestamp
 from indexer.keys import USERS, user_key
-from indexer.log import ORIGIN, Head, Log
-from indexer.store import ObjectStore, Stored
+from indexer.log.events import UserPut, UserRemoved, timestamp
+from indexer.log.log import ORIGIN, Head, Log
+from indexer.store.base import ObjectStore, Stored
 from indexer.value import value
 from pypi_lambda.auth import Authenticator, hash_password
-from pypi_lambda.http import Unauthorized
+from pypi_lambda.http.faults import Unauthorized
 from pypi_lambda.records import MAX_RECORD_BYTES, TOKEN_PREFIX, TOKEN_USERNAME, UserRecord, decode_user, encode_user
 
 MAX_USERNAME_LENGTH = 128

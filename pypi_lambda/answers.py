@@ -11,7 +11,7 @@ from typing import Any
 
 from indexer.lazy_pattern import pattern
 from pypi_lambda.front_doors import HEADER_ROOM, FrontDoor, HeaderStyle, ResponseTooLarge, response_limit
-from pypi_lambda.http import REASONS, Response
+from pypi_lambda.http.model import REASONS, Response
 
 _BODILESS = (204, 304)
 # What CloudFront answers with 502 when a function sets it, as far as responses have such headers.

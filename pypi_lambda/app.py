@@ -24,26 +24,22 @@ from indexer.errors import (
     UpstreamUnavailable,
 )
 from indexer.names import Filename, ProjectName, check_listed_filename, normalize_name
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
 from indexer.value import replace
 from pypi_lambda.auth import Authenticator, read_claim
 from pypi_lambda.delivery import Delivery, PageDelivery
 from pypi_lambda.files import Files
-from pypi_lambda.http import (
-    NO_SNIFFING,
-    PLAIN_TEXT,
+from pypi_lambda.http.faults import (
     BadGateway,
     BadRequest,
     Forbidden,
     MethodNotAllowed,
     NotFound,
-    Request,
     RequestError,
-    Response,
     Unavailable,
-    negotiate,
-    without_body,
 )
+from pypi_lambda.http.headers import negotiate
+from pypi_lambda.http.model import NO_SNIFFING, PLAIN_TEXT, Request, Response, without_body
 from pypi_lambda.http.percent import quote_path, quote_query
 from pypi_lambda.index import Index, Page, ReadAhead, Standing, View
 from pypi_lambda.mirror import Mirror

@@ -24,9 +24,10 @@ from indexer.errors import CorruptObject
 from indexer.keys import user_key
 from indexer.lazy_pattern import pattern
 from indexer.quick_hashes import blake2b, compare_digest
-from indexer.store import Stored
+from indexer.store.base import Stored
 from indexer.value import field, replace, value
-from pypi_lambda.http import Unauthorized, parse_basic
+from pypi_lambda.http.faults import Unauthorized
+from pypi_lambda.http.headers import parse_basic
 from pypi_lambda.records import TOKEN_PREFIX, TOKEN_USERNAME, User, UserRecord, decode_user
 
 if TYPE_CHECKING:

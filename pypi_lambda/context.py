@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from indexer.events import Change, Event, timestamp
-from indexer.log import Log, head_of
+from indexer.log.events import Change, Event, timestamp
+from indexer.log.log import Log, head_of
 from indexer.value import value
 from pypi_lambda.service import Service
 from pypi_lambda.settings import Settings

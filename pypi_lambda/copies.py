@@ -11,9 +11,10 @@ from indexer.errors import StoreUnavailable
 from indexer.json_bytes import decode_json, encode_json
 from indexer.keys import listing_copy_key, page_copy_key
 from indexer.names import ProjectName
-from indexer.simple import Renderer, decompress
-from indexer.store import ObjectStore
-from pypi_lambda.http import Format, Request, Response
+from indexer.simple.page import Renderer, decompress
+from indexer.store.base import ObjectStore
+from pypi_lambda.http.headers import Format
+from pypi_lambda.http.model import Request, Response
 from pypi_lambda.index import Page
 
 # The two of HTML differ in the Content-Type that is stored with a copy, and in nothing else.

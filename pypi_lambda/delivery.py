@@ -11,26 +11,19 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from indexer.derive.snapshot import Snapshot
 from indexer.errors import Missing
 from indexer.names import ProjectName
-from indexer.simple import decompress
-from indexer.snapshot import Snapshot
-from indexer.store import CACHE_FOREVER, ObjectStore, Stat
-from pypi_lambda.http import (
-    NO_SNIFFING,
-    Format,
-    NotFound,
-    Request,
-    Response,
-    accepts_gzip,
-    not_modified,
-    parse_range,
-)
+from indexer.simple.page import decompress
+from indexer.store.base import CACHE_FOREVER, ObjectStore, Stat
+from pypi_lambda.http.faults import NotFound
+from pypi_lambda.http.headers import Format, accepts_gzip, not_modified, parse_range
+from pypi_lambda.http.model import NO_SNIFFING, Request, Response
 from pypi_lambda.index import Page
 from pypi_lambda.shared import Cache
 
 if TYPE_CHECKING:
-    from indexer.simple import Renderer
+    from indexer.simple.page import Renderer
     from pypi_lambda.copies import Copies
     from pypi_lambda.policy import Policy
     from pypi_lambda.root_listing import RootListings

@@ -14,15 +14,17 @@ from typing import Any
 from indexer.errors import CorruptObject, DigestMismatch, InvalidValue, Missing, StoreUnavailable, UpstreamUnavailable
 from indexer.json_bytes import decode_json, encode_json
 from indexer.keys import METADATA, file_key
-from indexer.legacy import Release, find_release, releases_of, render_document
 from indexer.names import Filename, ProjectName
-from indexer.simple import compress, decompress
-from indexer.store import ObjectStore
+from indexer.simple.legacy import Release, find_release, releases_of, render_document
+from indexer.simple.page import compress, decompress
+from indexer.store.base import ObjectStore
 from indexer.value import value
 from pypi_lambda.address import find_root
 from pypi_lambda.copies import Copies
 from pypi_lambda.delivery import exceeds_limit
-from pypi_lambda.http import NO_SNIFFING, NotFound, Request, Response, accepts_gzip, not_modified
+from pypi_lambda.http.faults import NotFound
+from pypi_lambda.http.headers import accepts_gzip, not_modified
+from pypi_lambda.http.model import NO_SNIFFING, Request, Response
 from pypi_lambda.index import Index, Page, Standing, View
 from pypi_lambda.mirror import Mirror
 from pypi_lambda.shared import Cache, SharedWork, TakesLonger
@@ -115,8 +117,8 @@ class Documents:
             return (None, False) if stored is None else (stored.body, True)
         if file["size"] > MAX_SDIST_BYTES:
             return None, True
-        from indexer.distribution import read_sdist_metadata
-        from indexer.reader import open_object
+        from indexer.distributions.distribution import read_sdist_metadata
+        from indexer.store.reader import open_object
 
         try:
             with open_object(self._store, key, file["size"]) as content:

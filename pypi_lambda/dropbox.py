@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from indexer.digests import digest_of, verified
-from indexer.distribution import check_distribution
+from indexer.distributions.distribution import check_distribution
 from indexer.errors import DigestMismatch, InvalidValue, Missing
 from indexer.keys import INCOMING, PART_SUFFIX, REJECTED_SUFFIX
 from indexer.names import check_filename
-from indexer.reader import open_whole
-from indexer.store import ObjectStore, Stat, is_key
-from indexer.witness import Witness
-from pypi_lambda.http import RequestError
+from indexer.store.base import ObjectStore, Stat, is_key
+from indexer.store.reader import open_whole
+from indexer.store.witness import Witness
+from pypi_lambda.http.faults import RequestError
 from pypi_lambda.publishable import Candidate
 from pypi_lambda.upload import Publisher
 

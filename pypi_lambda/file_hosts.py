@@ -13,12 +13,12 @@ from indexer.errors import CorruptObject, UpstreamUnavailable
 from indexer.json_bytes import decode_json, encode_json
 from indexer.keys import HOSTS_KEY
 from indexer.names import ProjectName
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from indexer.upstream import Upstream
+    from indexer.upstream.client import Upstream
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ def look(upstream: "Upstream", names: Sequence[ProjectName]) -> tuple[str, ...] 
     """Return the private hosts to which the first page with files leads, or None where that was not to be learnt."""
 
     def find() -> tuple[str, ...] | None:
-        from indexer.listing import parse_listing
-        from indexer.upstream import Fetched
+        from indexer.upstream.client import Fetched
+        from indexer.upstream.listing import parse_listing
 
         failed: UpstreamUnavailable | None = None
         for name in names:

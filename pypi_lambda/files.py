@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from indexer.errors import CorruptObject
 from indexer.keys import METADATA, PROVENANCE, cache_key, file_key, provenance_key
+from indexer.log.project import WITHHELD_STATUS, Project
 from indexer.names import Filename, ProjectName
-from indexer.project import WITHHELD_STATUS, Project
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
 from indexer.value import value
 from pypi_lambda.delivery import IMMUTABLE, Delivery, exceeds_limit
-from pypi_lambda.http import NO_SNIFFING, PLAIN_TEXT, Forbidden, NotFound, Request, Response
+from pypi_lambda.http.faults import Forbidden, NotFound
+from pypi_lambda.http.model import NO_SNIFFING, PLAIN_TEXT, Request, Response
 from pypi_lambda.index import CLOSED_STANDINGS, Index, Page, ReadAhead, Standing, View
 from pypi_lambda.mirror import Mirror
 
@@ -202,7 +203,7 @@ def _no_metadata(fault: "NoMetadata") -> Response:
     A page that the client has read already says that there is some, and pip 26.3 and uv 0.13.9 end at any status but
     2xx. From metadata of no project both go on to an older version; an empty answer ends pip with a traceback.
     """
-    from indexer.metadata_identity import version_in
+    from indexer.distributions.metadata_identity import version_in
 
     headers = f"Metadata-Version: 2.1\nName: -\nVersion: {version_in(fault.wheel)}\nSummary: {fault}\n"
     body = headers.encode("ascii", "replace")

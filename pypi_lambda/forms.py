@@ -1,7 +1,7 @@
 """The upload form: the legacy upload API's multipart/form-data, read as a stream in bounded memory.
 
-Owns what a client may send and in which shape. What the file itself is, is `indexer.distribution`'s. Knows no store and
-no user. Not on the hot path: `multipart` and `tempfile` are imported where they are first needed.
+Owns what a client may send and in which shape. What the file itself is, is `indexer.distributions.distribution`'s.
+Knows no store and no user. Not on the hot path: `multipart` and `tempfile` are imported where they are first needed.
 
 The "Legacy API" (`/legacy/`) as twine, uv, flit, pdm, hatch and poetry use it: `tests/data/uploads`. RFC 7578.
 """
@@ -15,9 +15,12 @@ from typing import IO, Any, cast
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName, check_filename, normalize_name
 from indexer.value import value
-from pypi_lambda.http import BadRequest, PayloadTooLarge, Readable, UnsupportedMediaType
+from pypi_lambda.http.faults import BadRequest, PayloadTooLarge, UnsupportedMediaType
+from pypi_lambda.http.model import Readable
 
-MAX_FIELD_BYTES = 4_194_304  # 4 MiB: `description` repeats METADATA's, which `indexer.archive` limits to as much
+MAX_FIELD_BYTES = (
+    4_194_304  # 4 MiB: `description` repeats METADATA's, which `indexer.archives.archive` limits to as much
+)
 MAX_TEXT_BYTES = 8_388_608  # 8 MiB of fields in all: uv's `attestations` and thousands of dependencies beside it
 MAX_PARTS = 10_000  # the largest sets of extras have over 2,000 `requires_dist`
 MAX_PART_OVERHEAD_BYTES = 1_024  # of a boundary and a part's headers, for the bound on the whole body

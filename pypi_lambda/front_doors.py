@@ -11,7 +11,7 @@ from typing import Any
 
 from indexer.errors import IndexerError
 from indexer.value import value
-from pypi_lambda.http import BadRequest
+from pypi_lambda.http.faults import BadRequest
 
 _LAMBDA_BYTES = 6_291_456  # of a synchronous invocation's event, and of its answer, as JSON
 # "1 MB" and "40 KB" are nowhere said to be binary; the decimal reading is the one that cannot be too large

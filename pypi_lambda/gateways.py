@@ -15,8 +15,9 @@ from indexer.lazy_pattern import pattern
 from indexer.value import value
 from pypi_lambda.answers import write_response
 from pypi_lambda.front_doors import REST_API, EventShape, FrontDoor, MalformedEvent, find_front_door, response_limit
-from pypi_lambda.http import BadRequest, PayloadTooLarge, Request, decode_path
-from pypi_lambda.http.percent import BrokenEscape, quote_part, quote_path, quote_query, unquote
+from pypi_lambda.http.faults import BadRequest, PayloadTooLarge
+from pypi_lambda.http.model import Request
+from pypi_lambda.http.percent import BrokenEscape, decode_path, quote_part, quote_path, quote_query, unquote
 
 __all__ = ["FrontDoor", "find_front_door", "read_request", "response_limit", "write_response"]
 

@@ -18,9 +18,9 @@ def _initialise() -> "Function":
     from pypi_lambda.together import install
 
     install()
-    from indexer.begun import begin
     from indexer.keys import SNAPSHOT_KEY
-    from indexer.open import open_store
+    from indexer.store.begun import begin
+    from indexer.store.open import open_store
     from pypi_lambda.certificates import name_bundle
     from pypi_lambda.settings import load_environ, read_settings
 

@@ -12,7 +12,7 @@ from indexer.errors import CorruptObject, Missing, StoreUnavailable
 from indexer.json_bytes import encode_json
 from indexer.value import value
 from pypi_lambda import __version__
-from pypi_lambda.http import NO_SNIFFING, Response
+from pypi_lambda.http.model import NO_SNIFFING, Response
 from pypi_lambda.index import Index, View
 
 ASK_EVERY_SECONDS = 5.0

@@ -13,17 +13,17 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from indexer.derive.rebuild import events_by_project, get_project, load_snapshot, with_filter
+from indexer.derive.snapshot import Snapshot, advance
 from indexer.errors import CorruptObject, Missing
-from indexer.events import Event
 from indexer.keys import PAGES
-from indexer.log import ORIGIN, Log, head_of
+from indexer.log.events import Event
+from indexer.log.log import ORIGIN, Log, head_of
+from indexer.log.project import Project, empty_project, fold
 from indexer.names import ProjectName
-from indexer.project import Project, empty_project, fold
 from indexer.quick_hashes import blake2b
-from indexer.rebuild import events_by_project, get_project, load_snapshot, with_filter
-from indexer.simple import Renderer, compress, decompress
-from indexer.snapshot import Snapshot, advance
-from indexer.store import ObjectStore, Stat, Stored
+from indexer.simple.page import Renderer, compress, decompress
+from indexer.store.base import ObjectStore, Stat, Stored
 from indexer.value import replace, value
 from pypi_lambda.shared import Cache
 

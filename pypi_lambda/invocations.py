@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from indexer.events import timestamp
-from indexer.store import ObjectStore, Stored
+from indexer.log.events import timestamp
+from indexer.store.base import ObjectStore, Stored
 from indexer.value import replace
 from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.control import Control
 from pypi_lambda.gateways import FrontDoor, find_front_door, read_request, write_response
-from pypi_lambda.http import InternalError, RequestError
+from pypi_lambda.http.faults import InternalError, RequestError
 from pypi_lambda.remote import RemoteCommits, RemoteIngestions, RemoteRebuilds
 from pypi_lambda.service import Service, make_service
 from pypi_lambda.settings import Settings

@@ -14,14 +14,14 @@ from indexer.json_bytes import decode_json, encode_json
 from indexer.keys import mirrored_check_key, mirrored_page_key, mirrored_sources_key
 from indexer.names import Filename, ProjectName
 from indexer.quick_hashes import blake2b
-from indexer.simple import compress, decompress
-from indexer.store import ObjectStore, Stored
+from indexer.simple.page import compress, decompress
+from indexer.store.base import ObjectStore, Stored
 from indexer.value import value
 from pypi_lambda.index import Page, page_of
 from pypi_lambda.shared import Cache
 
 if TYPE_CHECKING:
-    from indexer.sources import Source
+    from indexer.upstream.sources import Source
 
 FORMAT_VERSION = 2
 # A 404 after a page is asked about again after so long, and believed only then: the restarts, half-deployed releases
@@ -141,7 +141,7 @@ class KeptPages:
 
     def find_sources(self, name: ProjectName, check: Check) -> "Mapping[Filename, Source] | None":
         """Return where the files of the page come from that this check is about, or None when that is not stored."""
-        from indexer.sources import decode_sources
+        from indexer.upstream.sources import decode_sources
 
         decoded = self._decoded.find(check.sources_digest)
         if decoded is not None:
@@ -256,7 +256,7 @@ def renewed_body(content: bytes, body: bytes) -> bytes:
         content: the page, not compressed.
         body: the page as it is stored; returned where it has that form already.
     """
-    from indexer.renewal import renewed
+    from indexer.upstream.renewal import renewed
 
     page = decode_json(content)
     now = renewed(page)

@@ -8,8 +8,8 @@ from threading import Lock
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from indexer.keys import METADATA
-from indexer.store import BINARY, MAX_OBJECT_BYTES, ObjectStore, Stat, Stored
-from pypi_lambda.http import Request, Response
+from indexer.store.base import BINARY, MAX_OBJECT_BYTES, ObjectStore, Stat, Stored
+from pypi_lambda.http.model import Request, Response
 
 BUCKET_SECONDS = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)  # a warm answer, a cold one, an upstream's, a client's patience
 

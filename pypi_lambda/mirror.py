@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from indexer.events import timestamp
 from indexer.keys import METADATA, cache_key, unproved_key
+from indexer.log.events import timestamp
 from indexer.names import Filename, ProjectName
-from indexer.store import ObjectStore
-from pypi_lambda.http import NotFound
+from indexer.store.base import ObjectStore
+from pypi_lambda.http.faults import NotFound
 from pypi_lambda.index import ReadAhead
 from pypi_lambda.ingestion import Ingestions, StillArriving
 from pypi_lambda.mirrored_pages import MirroredPages
 
 if TYPE_CHECKING:
-    from indexer.sources import Source
-    from indexer.store import Stat
+    from indexer.store.base import Stat
+    from indexer.upstream.sources import Source
     from pypi_lambda.mirrored_metadata import MirroredMetadata
 
 MAX_FILE_BYTES = 21_474_836_480  # 20 GiB: the largest public wheels have 5
@@ -135,9 +135,9 @@ class Mirror:
     def _take_unproved(self, name: ProjectName, filename: Filename, chunks: Iterator[bytes]) -> None:
         """Have a file in the store that no digest proves, once it turned out to be an archive of its project."""
         from indexer.digests import Counted
+        from indexer.distributions.unproved import check_unproved
         from indexer.errors import InvalidValue, UpstreamNonsense
-        from indexer.reader import open_object
-        from indexer.unproved import check_unproved
+        from indexer.store.reader import open_object
         from pypi_lambda.clock import new_id
 
         logger.warning("%s of %s is unverified: the upstream announces no digest that proves it", filename, name)

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 
 from indexer.digests import verified
 from indexer.errors import CorruptObject, DigestMismatch, Missing
-from indexer.events import Event
-from indexer.findings import Findings, Remedy, Severity
 from indexer.json_bytes import decode_json
 from indexer.keys import (
     CACHE,
@@ -18,11 +16,13 @@ from indexer.keys import (
     mirrored_page_key,
     mirrored_sources_key,
 )
+from indexer.log.events import Event
 from indexer.names import Filename, ProjectName
-from indexer.simple import decompress
-from indexer.sources import Source, decode_sources
-from indexer.store import ObjectStore, Stat, Stored
-from indexer.verify_project import Group
+from indexer.simple.page import decompress
+from indexer.store.base import ObjectStore, Stat, Stored
+from indexer.upstream.sources import Source, decode_sources
+from indexer.verify.findings import Findings, Remedy, Severity
+from indexer.verify.project import Group
 from pypi_lambda.kept_pages import decode_check, digest_of
 
 
@@ -126,7 +126,7 @@ class MirrorExaminer:
                 self.unproved += 1
 
     def _is_metadata(self, key: str, name: ProjectName, filename: Filename) -> bool:
-        from indexer.metadata_identity import is_metadata_of, version_in
+        from indexer.distributions.metadata_identity import is_metadata_of, version_in
 
         stored = self._store.find(key)
         return stored is None or is_metadata_of(stored.body, name, version_in(filename))

@@ -14,13 +14,13 @@ from indexer.digests import verified
 from indexer.errors import DigestMismatch, InvalidValue, StoreUnavailable, UpstreamUnavailable
 from indexer.keys import METADATA, cache_key
 from indexer.names import Filename, ProjectName
-from indexer.store import ObjectStore
-from pypi_lambda.http import NotFound
+from indexer.store.base import ObjectStore
+from pypi_lambda.http.faults import NotFound
 from pypi_lambda.mirrored_pages import MirroredPages
 
 if TYPE_CHECKING:
-    from indexer.sources import Source
-    from indexer.store import Stored
+    from indexer.store.base import Stored
+    from indexer.upstream.sources import Source
 
 MAX_METADATA_BYTES = 4_194_304  # 4 MiB: METADATA with its description is rarely over 1
 
@@ -118,9 +118,9 @@ class MirroredMetadata:
         self, name: ProjectName, file: Filename, source: "Source", take_wheel: Callable[[], object]
     ) -> bytes:
         """Return the METADATA in a wheel: from the store, from parts of the upstream's file, or else from all of it."""
-        from indexer.reader import open_object
-        from indexer.wheel_metadata import read_metadata
-        from indexer.wheel_names import is_wheel_of
+        from indexer.distributions.wheel_metadata import read_metadata
+        from indexer.distributions.wheel_names import is_wheel_of
+        from indexer.store.reader import open_object
 
         if not is_wheel_of(name, file):
             self._pages.fill(name, file, metadata=False)
@@ -147,8 +147,8 @@ class MirroredMetadata:
 
         Parts prove nothing by themselves: they must have what was announced, and be of this project and version.
         """
-        from indexer.remote_file import NoParts, open_remote
-        from indexer.wheel_metadata import read_metadata
+        from indexer.distributions.wheel_metadata import read_metadata
+        from indexer.upstream.remote_file import NoParts, open_remote
 
         try:
             with open_remote(self._pages.upstream(), source.url, size=source.size) as remote:
@@ -166,6 +166,6 @@ def _key(name: ProjectName, file: Filename) -> str:
 
 
 def _is_metadata_of(body: bytes, name: ProjectName, file: Filename) -> bool:
-    from indexer.metadata_identity import is_metadata_of, version_in
+    from indexer.distributions.metadata_identity import is_metadata_of, version_in
 
     return is_metadata_of(body, name, version_in(file))

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from indexer.errors import StoreUnavailable, UpstreamNonsense, UpstreamUnavailable
 from indexer.json_bytes import decode_json
 from indexer.names import Filename, ProjectName
-from indexer.simple import Renderer, compress, decompress
-from indexer.store import ObjectStore, Stored
+from indexer.simple.page import Renderer, compress, decompress
+from indexer.store.base import ObjectStore, Stored
 from indexer.value import replace
 from pypi_lambda.index import PAGE_CACHE_BYTES, Page, ReadAhead, page_of
 from pypi_lambda.kept_pages import KeptPage, KeptPages, Revision
@@ -25,8 +25,8 @@ from pypi_lambda.shared import Cache, SharedWork, TakesLonger
 
 if TYPE_CHECKING:
     from indexer.digests import Hashes
-    from indexer.sources import Source
-    from indexer.upstream import Upstream
+    from indexer.upstream.client import Upstream
+    from indexer.upstream.sources import Source
     from pypi_lambda.failures import Failure
 
 ABSENT_SECONDS = 60  # a name that the upstream does not have is not asked for again: somebody mistyped it in a build
@@ -132,7 +132,7 @@ class MirroredPages:
         kept = self._pages.find(name)
         if kept is None:
             return None
-        from indexer.marks import find_dropped
+        from indexer.simple.marks import find_dropped
 
         return find_dropped(decode_json(decompress(self._kept.keys(name)[0], kept.page.body)), filename)
 
@@ -264,8 +264,8 @@ class MirroredPages:
         self, name: ProjectName, kept: KeptPage | None, at: float, *, anew: bool
     ) -> Callable[[KeptPage | None], Revision | None]:
         """Ask the upstream, and return what its answer makes of the page that is kept."""
-        from indexer.listing import parse_listing
-        from indexer.upstream import NotModified
+        from indexer.upstream.client import NotModified
+        from indexer.upstream.listing import parse_listing
         from pypi_lambda.revisions import Asked, revise_missing, revise_unchanged, revise_with_page
 
         etag, last_modified = (kept.check.etag, kept.check.last_modified) if kept else (None, None)

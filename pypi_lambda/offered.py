@@ -12,18 +12,18 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from indexer.distributions.versions import PLAIN, version_finder
 from indexer.errors import CorruptObject, UpstreamNonsense
-from indexer.events import timestamp
 from indexer.json_bytes import decode_json, encode_json
-from indexer.marks import UNVERIFIED, find_dropped, with_dropped
+from indexer.log.events import timestamp
+from indexer.log.project import WITHHELD_STATUS, Project, as_of
 from indexer.names import Filename, ProjectName
-from indexer.project import WITHHELD_STATUS, Project, as_of
-from indexer.simple import Renderer, compress, decompress
-from indexer.store import ObjectStore
+from indexer.simple.marks import UNVERIFIED, find_dropped, with_dropped
+from indexer.simple.page import Renderer, compress, decompress
+from indexer.store.base import ObjectStore
 from indexer.value import replace, value
-from indexer.versions import PLAIN, version_finder
 from pypi_lambda.failures import left_out
-from pypi_lambda.http import Forbidden, NotFound
+from pypi_lambda.http.faults import Forbidden, NotFound
 from pypi_lambda.index import Page, page_of
 from pypi_lambda.kept_pages import KeptPages
 from pypi_lambda.moments import find_moment, parse_moment

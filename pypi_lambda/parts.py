@@ -15,26 +15,17 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from indexer.digests import verified
-from indexer.distribution import check_distribution, parse_filename
+from indexer.distributions.distribution import check_distribution, parse_filename
 from indexer.errors import DigestMismatch, InvalidValue, Missing
 from indexer.json_bytes import decode_json, encode_json
 from indexer.keys import part_key, parts_prefix, rejection_key
 from indexer.names import Filename, check_filename
-from indexer.reader import open_whole
-from indexer.store import CHUNK_BYTES, ObjectStore
+from indexer.store.base import CHUNK_BYTES, ObjectStore
+from indexer.store.reader import open_whole
+from indexer.store.witness import Witness
 from indexer.value import value
-from indexer.witness import Witness
-from pypi_lambda.http import (
-    NO_SNIFFING,
-    BadRequest,
-    Conflict,
-    Forbidden,
-    NotFound,
-    PayloadTooLarge,
-    Request,
-    RequestError,
-    Response,
-)
+from pypi_lambda.http.faults import BadRequest, Conflict, Forbidden, NotFound, PayloadTooLarge, RequestError
+from pypi_lambda.http.model import NO_SNIFFING, Request, Response
 from pypi_lambda.publishable import Candidate
 from pypi_lambda.records import User
 from pypi_lambda.shared import SharedWork, TakesLonger

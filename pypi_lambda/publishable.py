@@ -6,12 +6,12 @@ PEP 792 (project status).
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 
-from indexer.distribution import Distribution
-from indexer.identity import find_same, is_withdrawn
+from indexer.distributions.distribution import Distribution
+from indexer.log.identity import find_same, is_withdrawn
+from indexer.log.project import CLOSED_STATUSES, WITHHELD_STATUS, File, Project
 from indexer.names import Filename, ProjectName
-from indexer.project import CLOSED_STATUSES, WITHHELD_STATUS, File, Project
 from indexer.value import value
-from pypi_lambda.http import Conflict, Forbidden
+from pypi_lambda.http.faults import Conflict, Forbidden
 from pypi_lambda.records import User
 
 

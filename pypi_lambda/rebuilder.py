@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable
 from threading import Lock, Thread
 
+from indexer.derive.rebuild import rebuild
 from indexer.errors import IndexerError
-from indexer.rebuild import rebuild
-from indexer.simple import Renderer
-from indexer.store import ObjectStore
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore
 
 logger = logging.getLogger(__name__)
 

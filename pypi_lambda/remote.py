@@ -45,7 +45,7 @@ class RemoteRebuilds:
             if self._repair_at is not None and now - self._repair_at < REPAIR_EVERY_SECONDS:
                 return
             self._repair_at = now
-        from indexer.claim import FROM_ZERO
+        from indexer.derive.claim import FROM_ZERO
 
         self._control.invoke({"rebuild": FROM_ZERO})
 

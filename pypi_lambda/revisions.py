@@ -10,19 +10,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from indexer.digests import Hashes
-from indexer.fills import filled, filled_facts, with_fills_of
 from indexer.json_bytes import decode_json, encode_json
 from indexer.names import Filename
-from indexer.simple import Renderer, compress, decompress
-from indexer.sources import Source, encode_sources
+from indexer.simple.page import Renderer, compress, decompress
+from indexer.simple.wire import ProjectPage
+from indexer.upstream.fills import filled, filled_facts, with_fills_of
+from indexer.upstream.sources import Source, encode_sources
 from indexer.value import replace, value
-from indexer.wire import ProjectPage
 from pypi_lambda.index import Page, page_of
 from pypi_lambda.kept_pages import CONFIRM_SECONDS, Check, KeptPage, Listed, Revision, digest_of
 
 if TYPE_CHECKING:
-    from indexer.listing import Listing
-    from indexer.upstream import Fetched, NotModified
+    from indexer.upstream.client import Fetched, NotModified
+    from indexer.upstream.listing import Listing
 
 DEFAULT_FRESH_SECONDS = 600  # what the public index itself says; used where an upstream says nothing
 MAX_FRESH_SECONDS = 86_400  # an upstream may not keep a new release from us for longer than a day
@@ -114,7 +114,7 @@ def revise_file(
 
     Args:
         sources: of that page, where they are at hand.
-        size, upload_time, metadata: as for `indexer.fills.filled`.
+        size, upload_time, metadata: as for `indexer.upstream.fills.filled`.
     """
     if before is None:
         return None

@@ -7,10 +7,10 @@ another of its names is private or reserved.
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from indexer.deflate import Part
-from indexer.root import Listing, choose_entries, compose, find_hidden, get_entries
-from indexer.snapshot import Snapshot
-from indexer.store import ObjectStore
+from indexer.derive.deflate import Part
+from indexer.derive.root import Listing, choose_entries, compose, find_hidden, get_entries
+from indexer.derive.snapshot import Snapshot
+from indexer.store.base import ObjectStore
 
 if TYPE_CHECKING:
     from pypi_lambda.policy import Policy

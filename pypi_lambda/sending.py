@@ -14,10 +14,10 @@ import requests
 from requests.auth import HTTPBasicAuth
 
 from indexer.digests import digest_of
-from indexer.distribution import check_distribution
+from indexer.distributions.distribution import check_distribution
 from indexer.errors import IndexerError
 from indexer.names import check_filename
-from indexer.reader import chunks_of
+from indexer.store.reader import chunks_of
 from pypi_lambda import __version__
 
 CONNECT_SECONDS = 10.0

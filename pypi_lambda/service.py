@@ -6,16 +6,16 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 from indexer.errors import InvalidValue
-from indexer.open import open_store
-from indexer.simple import Renderer
-from indexer.store import ObjectStore
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore
+from indexer.store.open import open_store
 from indexer.value import value
 from pypi_lambda import __version__
 from pypi_lambda.app import App
 from pypi_lambda.auth import Authenticator
 from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.delivery import Delivery
-from pypi_lambda.http import Request, Response
+from pypi_lambda.http.model import Request, Response
 from pypi_lambda.index import Index
 from pypi_lambda.ingestion import Ingestions
 from pypi_lambda.metrics import Metrics, TimedStore, metered
@@ -25,8 +25,8 @@ from pypi_lambda.rebuilder import Rebuilder
 from pypi_lambda.settings import Settings, default_upstream
 
 if TYPE_CHECKING:
-    from indexer.store import Stat, Stored
-    from indexer.upstream import Upstream
+    from indexer.store.base import Stat, Stored
+    from indexer.upstream.client import Upstream
     from pypi_lambda.documents import Documents
     from pypi_lambda.health import Health
     from pypi_lambda.offered import Offers
@@ -70,7 +70,7 @@ def make_upstream(settings: Settings, metrics: Metrics | None = None) -> "Upstre
     """
     if not settings.has_upstream:
         raise InvalidValue("UPSTREAM_INDEX_URL", settings.upstream_index_url, "this index has no upstream to ask")
-    from indexer.upstream import Upstream
+    from indexer.upstream.client import Upstream
 
     def time_answer(seconds: float, status: int) -> None:
         if metrics is not None:
@@ -255,7 +255,7 @@ def find_advice(store: ObjectStore, settings: Settings) -> str | None:
     """Return what is known to keep all files of the upstream away, with the cure, or None where nothing is."""
     if not settings.has_upstream:
         return None
-    from indexer.url import parse_index_url
+    from indexer.upstream.url import parse_index_url
     from pypi_lambda.file_hosts import find_hosts, sentence
 
     index_url = parse_index_url(settings.upstream_index_url or default_upstream()).root

@@ -32,7 +32,7 @@ class Settings:
     """All settings.
 
     Attributes:
-        bucket: as `indexer.open.open_store` takes it.
+        bucket: as `indexer.store.open.open_store` takes it.
         bucket_region: where the bucket is, or "" when it is where the code runs; a function at the edge runs anywhere.
         repo_base_prefix: the folder in the bucket below which everything lies, or "".
         upstream_index_url: ends in `/`, or "" for the public index, whose URL is slow to look up, or `none`; may
@@ -168,7 +168,7 @@ def _prefix(name: str, text: str) -> str:
 def _index_url(name: str, text: str) -> str:
     if text.lower() == NO_UPSTREAM:
         return NO_UPSTREAM
-    from indexer.url import parse_index_url
+    from indexer.upstream.url import parse_index_url
 
     parse_index_url(text, source=name)
     return text.rstrip("/") + "/"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 
 from indexer.value import value
-from pypi_lambda.http import TooManyRequests
+from pypi_lambda.http.faults import TooManyRequests
 
 MAX_COUNTED = 4_096  # what was tried lately, some 200 bytes each
 MAX_KNOWN = 4_096  # users with the addresses from which they were right, some 300 bytes each

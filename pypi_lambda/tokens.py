@@ -21,10 +21,10 @@ from hashlib import sha256
 from threading import Thread
 
 from indexer.errors import CorruptObject, IndexerError
-from indexer.events import timestamp
 from indexer.json_bytes import encode_json
 from indexer.keys import token_key, token_use_key, user_key
-from indexer.store import ObjectStore, Stored
+from indexer.log.events import timestamp
+from indexer.store.base import ObjectStore, Stored
 from indexer.value import value
 from pypi_lambda.records import TOKEN_PREFIX, TOKEN_USERNAME, User, decode_user
 from pypi_lambda.shared import Cache

@@ -13,18 +13,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from indexer.adopt import put_metadata, stored_sha256
-from indexer.distribution import DistributionName, check_distribution
+from indexer.distributions.distribution import DistributionName, check_distribution
 from indexer.errors import AlreadyExists, Changed, Missing
-from indexer.events import Event, FileAdded, ProjectChange, timestamp
 from indexer.keys import file_key, provenance_key
-from indexer.log import Head, Log
+from indexer.log.events import Event, FileAdded, ProjectChange, timestamp
+from indexer.log.log import Head, Log
+from indexer.log.project import Project, empty_project, fold
 from indexer.names import Filename
-from indexer.project import Project, empty_project, fold
-from indexer.reader import chunks_of
-from indexer.store import ObjectStore, Stat
+from indexer.store.base import ObjectStore, Stat
+from indexer.store.reader import chunks_of
+from indexer.upkeep.adopt import put_metadata, stored_sha256
 from pypi_lambda.forms import UploadForm, check_digests, read_upload
-from pypi_lambda.http import Conflict, Request
+from pypi_lambda.http.faults import Conflict
+from pypi_lambda.http.model import Request
 from pypi_lambda.index import Index
 from pypi_lambda.publishable import (
     Candidate,
@@ -251,6 +252,6 @@ def _find_provenance(form: UploadForm) -> bytes | None:
     attestations = form.find("attestations")
     if attestations is None:
         return None
-    from indexer.provenance import make_provenance
+    from indexer.distributions.provenance import make_provenance
 
     return make_provenance(attestations, form.filename, form.sha256_digest)

@@ -2,7 +2,7 @@
 most once a day and process, whose time is what counts.
 
 Beside the request, which neither waits for it nor fails with it; a container that is frozen meanwhile may lose a note.
-`indexer.retention` reads them.
+`indexer.upkeep.retention` reads them.
 """
 
 import logging
@@ -14,7 +14,7 @@ from indexer.errors import IndexerError
 from pypi_lambda.shared import Cache
 
 if TYPE_CHECKING:
-    from indexer.store import ObjectStore, Stat
+    from indexer.store.base import ObjectStore, Stat
 
 MAX_NOTED = 16_384  # files whose use was noted today, some 200 bytes each
 YOUNG = timedelta(days=1)  # a file that was taken in since needs no note: its own time tells

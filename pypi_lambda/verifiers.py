@@ -14,7 +14,7 @@ from threading import Thread
 
 from indexer.errors import Changed, IndexerError
 from indexer.quick_hashes import blake2b, compare_digest
-from indexer.store import ObjectStore, Stored
+from indexer.store.base import ObjectStore, Stored
 from pypi_lambda.records import MAX_RECORD_BYTES
 
 PURPOSE = b"spypi password 1"  # so that a MAC made for anything else under this key is no verifier

@@ -13,16 +13,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from indexer.errors import InvalidValue
-from pypi_lambda.http import (
-    REASONS,
-    BadRequest,
-    InternalError,
-    Request,
-    RequestError,
-    Response,
-    decode_path,
-    without_body,
-)
+from pypi_lambda.http.faults import BadRequest, InternalError, RequestError
+from pypi_lambda.http.model import REASONS, Request, Response, without_body
+from pypi_lambda.http.percent import decode_path
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -13,7 +13,7 @@ from threading import Event, Lock
 from typing import Any, TypeVar
 
 from indexer.errors import Missing, StoreUnavailable
-from indexer.store import BINARY, MAX_OBJECT_BYTES, ObjectStore, Stat, Stored
+from indexer.store.base import BINARY, MAX_OBJECT_BYTES, ObjectStore, Stat, Stored
 from indexer.value import replace
 
 T = TypeVar("T")

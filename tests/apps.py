@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from indexer.events import Change
-from indexer.folder import FolderStore
 from indexer.keys import user_key
-from indexer.log import ORIGIN, Log
-from indexer.reindex import reindex
-from indexer.store import ObjectStore
+from indexer.log.events import Change
+from indexer.log.log import ORIGIN, Log
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.upkeep.reindex import reindex
 from pypi_lambda.auth import hash_password
-from pypi_lambda.http import Readable
+from pypi_lambda.http.model import Readable
 from pypi_lambda.records import UserRecord, encode_user
 from pypi_lambda.service import Service, make_service, make_upstream, renderer_of
 from pypi_lambda.settings import Settings

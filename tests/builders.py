@@ -10,7 +10,8 @@ from itertools import count
 
 from hypothesis import strategies as st
 
-from indexer.events import (
+from indexer.keys import log_key, user_key
+from indexer.log.events import (
     Change,
     Event,
     FileAdded,
@@ -29,20 +30,19 @@ from indexer.events import (
     decode_event,
     encode_event,
 )
-from indexer.keys import log_key, user_key
-from indexer.log import ORIGIN, Head, Log, head_of
+from indexer.log.log import ORIGIN, Head, Log, head_of
+from indexer.log.project import STATUSES, File, FileTurn, Project, StatusTurn
 from indexer.names import Filename, ProjectName
-from indexer.project import STATUSES, File, FileTurn, Project, StatusTurn
-from indexer.root_text import ROOT_TEXTS
-from indexer.simple import Renderer
-from indexer.store import ObjectStore
-from indexer.upstream import Upstream
+from indexer.simple.page import Renderer
+from indexer.simple.root_text import ROOT_TEXTS
+from indexer.store.base import ObjectStore
+from indexer.upstream.client import Upstream
 from pypi_lambda.app import App
 from pypi_lambda.auth import Authenticator, hash_password
 from pypi_lambda.delivery import Delivery
 from pypi_lambda.documents import Documents
 from pypi_lambda.health import Health
-from pypi_lambda.http import Request, Response
+from pypi_lambda.http.model import Request, Response
 from pypi_lambda.index import Index
 from pypi_lambda.ingestion import Ingestions
 from pypi_lambda.mirror import Mirror

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
 from indexer.value import replace
 from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.commands import parse_command

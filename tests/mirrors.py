@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 
 from indexer.names import ProjectName
-from indexer.simple import Renderer, decompress
-from indexer.store import ObjectStore
-from indexer.upstream import Upstream
+from indexer.simple.page import Renderer, decompress
+from indexer.store.base import ObjectStore
+from indexer.upstream.client import Upstream
 from pypi_lambda.index import ReadAhead
 from pypi_lambda.ingestion import WAIT_SECONDS, Ingestions
 from pypi_lambda.mirror import Mirror

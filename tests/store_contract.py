@@ -16,8 +16,8 @@ from threading import Barrier, Thread
 import pytest
 
 from indexer.errors import AlreadyExists, Changed, IndexerError, InvalidValue, Missing, TooLarge
-from indexer.probe import check_store
-from indexer.store import ObjectStore, Stat, Stored
+from indexer.store.base import ObjectStore, Stat, Stored
+from indexer.store.probe import check_store
 
 MIB = 1_048_576
 # Whatever a file name may contain; and a percent sign, which must not be decoded on its way.

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import AlreadyExists, InvalidValue
-from indexer.events import UserPut, UserRemoved
-from indexer.folder import FolderStore
 from indexer.json_bytes import encode_json
 from indexer.keys import log_key, user_key
-from indexer.log import ORIGIN, Log, head_of
+from indexer.log.events import UserPut, UserRemoved
+from indexer.log.log import ORIGIN, Log, head_of
+from indexer.store.folder import FolderStore
 from pypi_lambda.admin import (
     MAX_PASSWORD_LENGTH,
     MAX_USERNAME_LENGTH,
@@ -25,7 +25,8 @@ from pypi_lambda.admin import (
     check_username,
 )
 from pypi_lambda.auth import Authenticator, hash_password
-from pypi_lambda.http import Unauthorized, parse_basic
+from pypi_lambda.http.faults import Unauthorized
+from pypi_lambda.http.headers import parse_basic
 from pypi_lambda.records import User, decode_user
 from tests.adversary import Adversary, Crash, Fault, Mischief
 from tests.builders import AT, NOW, basic, contents, ids, write_log

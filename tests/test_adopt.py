@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from indexer.adopt import Refusal, adopt
+from indexer.derive.rebuild import rebuild
 from indexer.errors import CorruptObject, Missing
-from indexer.events import Event, FileAdded, FileRemoved, ProjectStatusSet, timestamp
-from indexer.folder import FolderStore
-from indexer.log import ORIGIN, Log, head_of
+from indexer.log.events import Event, FileAdded, FileRemoved, ProjectStatusSet, timestamp
+from indexer.log.log import ORIGIN, Log, head_of
 from indexer.names import Filename, ProjectName
-from indexer.rebuild import rebuild
-from indexer.s3 import S3Store
-from indexer.simple import Renderer
-from indexer.store import ObjectStore
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.store.s3 import S3Store
+from indexer.upkeep.adopt import Refusal, adopt
 from indexer.value import replace
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import AT, added, contents, ids, make_app, put_user, request, upload_request, write_log

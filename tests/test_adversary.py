@@ -6,8 +6,8 @@ from threading import Thread
 import pytest
 
 from indexer.errors import Missing, StoreUnavailable
-from indexer.folder import FolderStore
-from indexer.store import ObjectStore, Stored
+from indexer.store.base import ObjectStore, Stored
+from indexer.store.folder import FolderStore
 from tests.adversary import Adversary, Call, Crash, Fault, Mischief
 from tests.store_contract import SharedStoreContract
 
@@ -27,7 +27,7 @@ def open_again(tmp_path: Path) -> str:
     root = str(tmp_path / "data")
     return (
         "from pathlib import Path\n"
-        "from indexer.folder import FolderStore\n"
+        "from indexer.store.folder import FolderStore\n"
         "from tests.adversary import Adversary\n"
         f"store = Adversary(FolderStore(Path({root!r})))\n"
     )

@@ -27,7 +27,7 @@ from pypi_lambda.front_doors import (
     ResponseTooLarge,
     response_limit,
 )
-from pypi_lambda.http import Response
+from pypi_lambda.http.model import Response
 from tests.answer_readers import Refused, read_answer
 
 each_door = pytest.mark.parametrize("door", FRONT_DOORS, ids=lambda door: door.name)

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 import pytest
 
-from indexer.events import FileRemoved, FileYanked, NamesReserved
-from indexer.folder import FolderStore
+from indexer.derive.rebuild import rebuild
 from indexer.keys import file_key
+from indexer.log.events import FileRemoved, FileYanked, NamesReserved
 from indexer.names import Filename, ProjectName
-from indexer.rebuild import rebuild
-from indexer.simple import Renderer, decompress
-from pypi_lambda.http import Request
+from indexer.simple.page import Renderer, decompress
+from indexer.store.folder import FolderStore
+from pypi_lambda.http.model import Request
 from pypi_lambda.service import make_service
 from tests.adversary import Adversary, Fault, Mischief
 from tests.apps import HTML, JSON, LEGACY, READER, UPLOADER, Answer, Site, running_site

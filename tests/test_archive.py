@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer import archive, tar
-from indexer.archive import Contents, read_zip
+from indexer.archives import archive, tar
+from indexer.archives.archive import Contents, read_zip
+from indexer.archives.tar import read_tar_gz
 from indexer.errors import InvalidValue
-from indexer.tar import read_tar_gz
 from tests.archives import tar_bytes, tar_gz_bytes, tar_link, zip_bytes, zip_link, zip_with
 
 GOOD = {"a/wanted": b"text", "a/other": bytes(range(256)) * 8, "b": b""}

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from passlib.hash import pbkdf2_sha512
 
 from indexer.errors import CorruptObject
-from indexer.folder import FolderStore
 from indexer.keys import user_key
-from indexer.store import Stored
+from indexer.store.base import Stored
+from indexer.store.folder import FolderStore
 from pypi_lambda.auth import PASSWORD_ROUNDS, Authenticator, hash_password, read_claim
-from pypi_lambda.http import TooManyRequests, Unauthorized
+from pypi_lambda.http.faults import TooManyRequests, Unauthorized
 from pypi_lambda.logins import MAX_REMEMBERED
 from pypi_lambda.records import User, UserRecord, decode_user, encode_user
 from pypi_lambda.throttle import PAIR, USER

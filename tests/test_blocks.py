@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.blocks import Blocks, are_blocks_of, decode_blocks, encode_blocks
-from indexer.deflate import text_of
+from indexer.derive.blocks import Blocks, are_blocks_of, decode_blocks, encode_blocks
+from indexer.derive.deflate import text_of
 from indexer.errors import CorruptObject
 from indexer.names import ProjectName
-from indexer.root_text import ROOT_TEXTS
+from indexer.simple.root_text import ROOT_TEXTS
 
 MANY = [ProjectName(f"name-{number:05}") for number in range(3_500)]
 some_names = st.lists(st.integers(0, 3_499).map(MANY.__getitem__), max_size=8).map(set)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup, Tag
 
-from indexer.events import FileRemoved, FileYanked, ProjectStatusSet
 from indexer.keys import user_key
+from indexer.log.events import FileRemoved, FileYanked, ProjectStatusSet
 from indexer.names import Filename, ProjectName
 from pypi_lambda.auth import hash_password
 from pypi_lambda.browse.detail import MAX_ROWS, shown_size

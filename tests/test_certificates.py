@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from indexer.errors import StoreUnavailable
-from indexer.s3 import S3Store
+from indexer.store.s3 import S3Store
 from pypi_lambda.certificates import BUNDLES, name_bundle
 from tests.servers import BUCKET
 

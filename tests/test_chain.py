@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from indexer.chain import find_end, walk
-from indexer.findings import Finding, Findings
-from indexer.folder import FolderStore
 from indexer.keys import log_key
-from indexer.log import READ_AT_ONCE
-from indexer.store import ObjectStore
+from indexer.log.log import READ_AT_ONCE
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.verify.chain import find_end, walk
+from indexer.verify.findings import Finding, Findings
 from tests.builders import added, write_log
 
 LENGTH = 7

@@ -8,14 +8,14 @@ from threading import Barrier, Event, Thread
 
 import pytest
 
-from indexer.claim import CLAIM_AGE, GATHER_SECONDS, rebuild_up_to
+from indexer.derive.claim import CLAIM_AGE, GATHER_SECONDS, rebuild_up_to
+from indexer.derive.rebuild import Rebuilt, rebuild
 from indexer.errors import StoreUnavailable
-from indexer.folder import FolderStore
 from indexer.keys import CLAIM_KEY
-from indexer.log import ORIGIN, Log, head_of
-from indexer.rebuild import Rebuilt, rebuild
-from indexer.simple import Renderer
-from indexer.store import ObjectStore
+from indexer.log.log import ORIGIN, Log, head_of
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
 from pypi_lambda.clock import utc_now
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import added, contents, write_log

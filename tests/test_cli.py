@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from indexer.folder import FolderStore
+from indexer.derive.rebuild import load_snapshot
 from indexer.keys import user_key
-from indexer.rebuild import load_snapshot
-from indexer.simple import Renderer
+from indexer.simple.page import Renderer
+from indexer.store.folder import FolderStore
 from pypi_lambda import __version__
 from pypi_lambda.auth import Authenticator
 from pypi_lambda.cli import main

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from indexer.folder import FolderStore
-from indexer.log import ORIGIN, Log
+from indexer.log.log import ORIGIN, Log
+from indexer.store.folder import FolderStore
 from tests.builders import added, contents, put_user, write_log
 from tests.integration.commands import Finished, Place, run_command
 from tests.lambda_control import INVOKE_DENIED

@@ -7,13 +7,13 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from indexer.events import FileRemoved, FileYanked, ProjectStatusSet, TokenCreated, UserPut
-from indexer.folder import FolderStore
+from indexer.derive.rebuild import load_snapshot
 from indexer.keys import file_key, log_key, user_key
-from indexer.log import ORIGIN, Log, head_of
+from indexer.log.events import FileRemoved, FileYanked, ProjectStatusSet, TokenCreated, UserPut
+from indexer.log.log import ORIGIN, Log, head_of
 from indexer.names import ProjectName
-from indexer.rebuild import load_snapshot
-from indexer.simple import Renderer
+from indexer.simple.page import Renderer
+from indexer.store.folder import FolderStore
 from pypi_lambda.cli import SECTIONS, main
 from pypi_lambda.cli.audit import render_event
 from pypi_lambda.cli.place import printable

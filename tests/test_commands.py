@@ -3,7 +3,7 @@
 import pytest
 
 from indexer.errors import InvalidValue
-from indexer.log import Head
+from indexer.log.log import Head
 from pypi_lambda.arguments import Secret, Text
 from pypi_lambda.commands import COMMANDS, find_command
 from pypi_lambda.context import Command

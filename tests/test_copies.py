@@ -12,15 +12,16 @@ import orjson
 import pytest
 
 from indexer.errors import StoreUnavailable
-from indexer.folder import FolderStore
 from indexer.keys import COPIES
 from indexer.names import ProjectName
-from indexer.s3 import S3Store
-from indexer.simple import Renderer, compress
-from indexer.store import ObjectStore
+from indexer.simple.page import Renderer, compress
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.store.s3 import S3Store
 from indexer.value import replace
 from pypi_lambda.copies import Copies
-from pypi_lambda.http import Format, Request, Response
+from pypi_lambda.http.headers import Format
+from pypi_lambda.http.model import Request, Response
 from pypi_lambda.index import page_of
 from tests.builders import contents, file, project, request, root_html, root_json
 from tests.servers import BUCKET, S3Server

@@ -20,18 +20,18 @@ import orjson
 import pytest
 from pypi_simple import IndexPage, ProjectPage
 
-from indexer.claim import rebuild_up_to
+from indexer.derive.claim import rebuild_up_to
+from indexer.derive.rebuild import rebuild
 from indexer.errors import IndexerError
-from indexer.events import FileAdded, FileYanked, NamesReserved, UserPut
-from indexer.folder import FolderStore
 from indexer.keys import SNAPSHOT_KEY, log_key, user_key
-from indexer.log import ORIGIN, Log, head_of
+from indexer.log.events import FileAdded, FileYanked, NamesReserved, UserPut
+from indexer.log.log import ORIGIN, Log, head_of
 from indexer.names import Filename, ProjectName
-from indexer.rebuild import rebuild
-from indexer.reindex import reindex
-from indexer.simple import Renderer
-from indexer.store import ObjectStore
-from indexer.upstream import Upstream
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.upkeep.reindex import reindex
+from indexer.upstream.client import Upstream
 from pypi_lambda.admin import Users
 from pypi_lambda.app import App
 from pypi_lambda.dropbox import take_all

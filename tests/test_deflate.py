@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.deflate import EMPTY, gzip_member, join_parts, pack_part, shift_crc, text_of
+from indexer.derive.deflate import EMPTY, gzip_member, join_parts, pack_part, shift_crc, text_of
 
 texts = st.lists(st.binary(max_size=300) | st.binary(max_size=5).map(lambda piece: piece * 2_000), max_size=6)
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import requests
 
-from indexer.events import FileAdded, FileRemoved
-from indexer.folder import FolderStore
+from indexer.log.events import FileAdded, FileRemoved
 from indexer.names import Filename, ProjectName
-from indexer.s3 import S3Store
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.store.s3 import S3Store
 from pypi_lambda.delivery import REUSED_SECONDS, SIGNED_SECONDS, Delivery
-from pypi_lambda.http import NotFound, Request
+from pypi_lambda.http.faults import NotFound
+from pypi_lambda.http.model import Request
 from tests.apps import Answer, Site, running_site
 from tests.builders import body_of, request
 from tests.distributions import make_sdist, make_wheel

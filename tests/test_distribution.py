@@ -7,14 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from indexer.archive import MAX_TEXT_BYTES
-from indexer.core_metadata import MAX_SPECIFIER_LENGTH
-from indexer.distribution import (
-    Distribution,
-    DistributionName,
-    check_distribution,
-    parse_filename,
-)
+from indexer.archives.archive import MAX_TEXT_BYTES
+from indexer.distributions.core_metadata import MAX_SPECIFIER_LENGTH
+from indexer.distributions.distribution import Distribution, DistributionName, check_distribution, parse_filename
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName, check_filename
 from tests.archives import metadata, sdist_members, tar_bytes, tar_gz_bytes, wheel_members, zip_bytes

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pip._internal.index.collector import IndexContent, parse_links
 
-from indexer.events import FileRemoved, FileUnyanked, FileYanked, ProjectStatusSet
+from indexer.log.events import FileRemoved, FileUnyanked, FileYanked, ProjectStatusSet
 from indexer.names import Filename, ProjectName
 from pypi_lambda.documents import MAX_SDIST_BYTES, SERIAL
 from pypi_lambda.front_doors import FRONT_DOORS

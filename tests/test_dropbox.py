@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from indexer.events import FileAdded
-from indexer.folder import FolderStore
-from indexer.log import ORIGIN, Log
-from indexer.simple import Renderer
-from indexer.store import ObjectStore
+from indexer.log.events import FileAdded
+from indexer.log.log import ORIGIN, Log
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
 from pypi_lambda.dropbox import take, take_all
 from pypi_lambda.index import Index
 from pypi_lambda.upload import Publisher

@@ -11,17 +11,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from indexer.events import (
-    FileRemoved,
-    FileRestored,
-    FileYanked,
-    NamesReserved,
-    ProjectStatusSet,
-    timestamp,
-)
-from indexer.log import ORIGIN, Log
+from indexer.log.events import FileRemoved, FileRestored, FileYanked, NamesReserved, ProjectStatusSet, timestamp
+from indexer.log.log import ORIGIN, Log
 from indexer.names import Filename, ProjectName
-from indexer.s3 import S3Store
+from indexer.store.s3 import S3Store
 from indexer.value import replace
 from pypi_lambda.clock import utc_now
 from pypi_lambda.index import Standing

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from indexer.errors import CorruptObject
-from indexer.events import (
+from indexer.log.events import (
     KINDS,
     Change,
     Event,

@@ -11,7 +11,7 @@ import pytest
 from indexer.errors import CorruptObject, UpstreamUnavailable
 from indexer.keys import HOSTS_KEY
 from indexer.names import ProjectName
-from indexer.upstream import Upstream
+from indexer.upstream.client import Upstream
 from indexer.value import replace
 from pypi_lambda.cli.why import lines_of
 from pypi_lambda.file_hosts import find_hosts, look, within

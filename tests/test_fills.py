@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from indexer.fills import advertised, filled, filled_facts, with_fills_of
 from indexer.names import Filename
+from indexer.upstream.fills import advertised, filled, filled_facts, with_fills_of
 
 WHEEL = Filename("six-1.0-py3-none-any.whl")
 TIME = "2026-01-02T03:04:05.000000Z"

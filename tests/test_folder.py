@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from indexer.durable import NOISE_BYTES
 from indexer.errors import InvalidValue, StoreUnavailable, TooLarge
-from indexer.folder import KEPT_OBJECTS, LEFTOVER_SECONDS, PRIVATE_FOLDER, FolderStore
-from indexer.open import open_store
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
+from indexer.store.durable import NOISE_BYTES
+from indexer.store.folder import KEPT_OBJECTS, LEFTOVER_SECONDS, PRIVATE_FOLDER, FolderStore
+from indexer.store.open import open_store
 from tests.store_contract import SharedStoreContract
 
-_OPEN = "from pathlib import Path; from indexer.folder import FolderStore; store = FolderStore(Path({root!r}))\n"
+_OPEN = "from pathlib import Path; from indexer.store.folder import FolderStore; store = FolderStore(Path({root!r}))\n"
 
 
 @pytest.fixture

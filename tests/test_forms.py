@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.distribution import check_distribution
+from indexer.distributions.distribution import check_distribution
 from pypi_lambda.forms import (
     MAX_FIELD_BYTES,
     MAX_PARTS,
@@ -21,7 +21,8 @@ from pypi_lambda.forms import (
     check_digests,
     read_upload,
 )
-from pypi_lambda.http import BadRequest, PayloadTooLarge, Readable, RequestError, UnsupportedMediaType
+from pypi_lambda.http.faults import BadRequest, PayloadTooLarge, RequestError, UnsupportedMediaType
+from pypi_lambda.http.model import Readable
 
 CAPTURED = Path(__file__).parent / "data" / "uploads"
 CAPTURED_HEADERS: dict[str, dict[str, str]] = json.loads((CAPTURED / "headers.json").read_text("utf-8"))

@@ -29,7 +29,8 @@ from pypi_lambda.front_doors import (
     response_limit,
 )
 from pypi_lambda.gateways import read_request
-from pypi_lambda.http import BadRequest, PayloadTooLarge, Request, RequestError, UriTooLong
+from pypi_lambda.http.faults import BadRequest, PayloadTooLarge, RequestError, UriTooLong
+from pypi_lambda.http.model import Request
 from tests import event_builders
 from tests.event_builders import API_HOST, BUILDERS, CLIENT
 

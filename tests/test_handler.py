@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexer.folder import FolderStore
+from indexer.derive.rebuild import rebuild
 from indexer.keys import user_key
-from indexer.log import ORIGIN, Log
-from indexer.rebuild import rebuild
-from indexer.simple import Renderer
-from indexer.store import ObjectStore
+from indexer.log.log import ORIGIN, Log
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
 from pypi_lambda.front_doors import EDGE_ORIGIN, EDGE_VIEWER, FRONT_DOORS, HTTP_API_1, HTTP_API_2, REST_API, FrontDoor
 from pypi_lambda.remote import INLINE_BYTES
 from tests.builders import USERNAME, added, basic, contents, put_user, upload_form, write_log

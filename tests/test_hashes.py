@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.digests import LENGTHS
-from indexer.hashes import NONE, Digests, joined, read_hashes, read_link
+from indexer.upstream.hashes import NONE, Digests, joined, read_hashes, read_link
 
 SHA = "0a" * 32
 MD5 = "0b" * 16

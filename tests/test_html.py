@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pypi_simple import DistributionPackage, ProjectPage, RepositoryPage
 
-from indexer import wire
-from indexer.html import file_link, render_project_html
+from indexer.simple import wire
+from indexer.simple.html import file_link, render_project_html
 
 SHA256 = "ab" * 32
 OTHER = "cd" * 32

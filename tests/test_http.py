@@ -8,27 +8,27 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pypi_lambda.http import (
-    MAX_HEADER_LENGTH,
-    MAX_PATH_LENGTH,
-    REASONS,
+from pypi_lambda.http.faults import (
     BadRequest,
-    Format,
     MethodNotAllowed,
     NotAcceptable,
     RangeNotSatisfiable,
     RequestError,
-    Response,
     Unauthorized,
     Unavailable,
     UriTooLong,
+)
+from pypi_lambda.http.headers import (
+    MAX_HEADER_LENGTH,
+    Format,
     accepts_gzip,
-    decode_path,
     negotiate,
     not_modified,
     parse_basic,
     parse_range,
 )
+from pypi_lambda.http.model import REASONS, Response
+from pypi_lambda.http.percent import MAX_PATH_LENGTH, decode_path
 
 V1 = "application/vnd.pypi.simple.v1"
 LATEST = "application/vnd.pypi.simple.latest"

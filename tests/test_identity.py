@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from indexer.adopt import adopt
-from indexer.distribution import Distribution as Found
-from indexer.distribution import parse_filename
-from indexer.events import Change, FileRemoved
-from indexer.folder import FolderStore
-from indexer.identity import find_same, is_withdrawn, slot_of, version_key
-from indexer.log import ORIGIN, Log
+from indexer.derive.rebuild import rebuild
+from indexer.distributions.distribution import Distribution as Found
+from indexer.distributions.distribution import parse_filename
+from indexer.log.events import Change, FileRemoved
+from indexer.log.identity import find_same, is_withdrawn, slot_of, version_key
+from indexer.log.log import ORIGIN, Log
 from indexer.names import Filename, ProjectName
-from indexer.rebuild import rebuild
-from indexer.simple import Renderer
+from indexer.simple.page import Renderer
+from indexer.store.folder import FolderStore
+from indexer.upkeep.adopt import adopt
 from indexer.value import replace
-from pypi_lambda.http import Conflict
+from pypi_lambda.http.faults import Conflict
 from pypi_lambda.publishable import Candidate
 from pypi_lambda.records import User
 from tests.adversary import Adversary, Fault, Mischief

@@ -18,7 +18,14 @@ PACKAGES = ("indexer", "pypi_lambda")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 # What a container imports before its first request.
-HOT = ("pypi_lambda.app", "pypi_lambda.service", "indexer.snapshot", "indexer.log", "indexer.project", "indexer.s3")
+HOT = (
+    "pypi_lambda.app",
+    "pypi_lambda.service",
+    "indexer.derive.snapshot",
+    "indexer.log.log",
+    "indexer.log.project",
+    "indexer.store.s3",
+)
 SLOW = {
     *("boto3", "botocore", "requests", "urllib3", "passlib", "packaging", "multipart", "pypi_simple", "bs4"),
     *("html.parser", "tarfile", "zipfile", "click", "tqdm", "granian", "asyncio"),
@@ -82,7 +89,7 @@ def tracked_files() -> list[Path]:
 
 def test_modules_are_found() -> None:
     """These tests look at all modules of both packages."""
-    assert {"indexer", "indexer.log", "pypi_lambda.app", "pypi_lambda.cli"} <= MODULES.keys()
+    assert {"indexer", "indexer.log.log", "pypi_lambda.app", "pypi_lambda.cli"} <= MODULES.keys()
     assert len(MODULES) > 40
 
 
@@ -156,7 +163,13 @@ def test_hot_path_is_light() -> None:
 
 def test_what_is_rarely_asked_for_is_not_loaded() -> None:
     """The legacy JSON API and the root listing cost nothing to a container that is not asked for them."""
-    rare = {"pypi_lambda.documents", "indexer.legacy", "indexer.versions", "indexer.root", "email"}
+    rare = {
+        "pypi_lambda.documents",
+        "indexer.simple.legacy",
+        "indexer.distributions.versions",
+        "indexer.derive.root",
+        "email",
+    }
     assert rare - {"email"} <= MODULES.keys()
     loaded = set(fresh(f"import sys; import {', '.join(HOT)}; print(*sys.modules)").split())
     assert loaded & rare == set()

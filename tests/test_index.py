@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.derive.master import encode_names, names_digest, put_master
+from indexer.derive.rebuild import rebuild
 from indexer.errors import CorruptObject, Missing
-from indexer.events import Change, FileRemoved, FileYanked, NamesReserved, UpstreamRefreshed
-from indexer.folder import FolderStore
 from indexer.keys import SNAPSHOT_KEY, filter_key, log_key, names_key
-from indexer.log import ORIGIN, Log, head_of
-from indexer.master import encode_names, names_digest, put_master
+from indexer.log.events import Change, FileRemoved, FileYanked, NamesReserved, UpstreamRefreshed
+from indexer.log.log import ORIGIN, Log, head_of
+from indexer.log.project import Project, empty_project, fold
 from indexer.names import Filename, ProjectName
-from indexer.project import Project, empty_project, fold
-from indexer.rebuild import rebuild
-from indexer.simple import Renderer, decode_page, decompress
-from indexer.store import ObjectStore, Stat, Stored
+from indexer.simple.page import Renderer, decode_page, decompress
+from indexer.store.base import ObjectStore, Stat, Stored
+from indexer.store.folder import FolderStore
 from pypi_lambda.index import RELOAD_EVENTS, Index, ReadAhead, Standing, View
 from tests.adversary import Adversary, Call
 from tests.builders import MEMORY, added, contents, file_changes, names, write_log

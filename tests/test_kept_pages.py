@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import CorruptObject, StoreUnavailable
-from indexer.folder import FolderStore
 from indexer.json_bytes import encode_json
 from indexer.names import Filename, ProjectName
-from indexer.simple import compress
-from indexer.sources import Source, encode_sources
-from indexer.store import Stored
+from indexer.simple.page import compress
+from indexer.store.base import Stored
+from indexer.store.folder import FolderStore
+from indexer.upstream.sources import Source, encode_sources
 from indexer.value import replace
 from pypi_lambda.index import page_of
 from pypi_lambda.kept_pages import (

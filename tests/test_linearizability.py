@@ -20,11 +20,11 @@ import pytest
 import requests
 from pypi_simple import ProjectPage
 
-from indexer.events import FileAdded
-from indexer.log import ORIGIN, Log
-from indexer.rebuild import load_snapshot
-from indexer.simple import Renderer
-from indexer.store import ObjectStore
+from indexer.derive.rebuild import load_snapshot
+from indexer.log.events import FileAdded
+from indexer.log.log import ORIGIN, Log
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore
 from tests.builders import PASSWORD, USERNAME, basic, contents, put_user, upload_form
 from tests.distributions import Distribution, make_wheel
 from tests.fake_upstream import FakeUpstream

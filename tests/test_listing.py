@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from pypi_simple import DistributionPackage, ProjectPage
 
 from indexer.errors import UpstreamUnavailable
-from indexer.html import render_project_html
-from indexer.listing import Listing, parse_listing
 from indexer.names import Filename, ProjectName
-from indexer.sources import Source
+from indexer.simple.html import render_project_html
+from indexer.upstream.listing import Listing, parse_listing
+from indexer.upstream.sources import Source
 from tests.distributions import make_sdist, make_wheel
 from tests.fake_upstream import JSON_TYPE, LOGIN_PAGE, UPLOAD_TIME, FakeUpstream, Seen
 

@@ -12,11 +12,11 @@ import orjson
 import pytest
 
 from indexer.errors import AlreadyExists, CorruptObject, StoreUnavailable, TooLarge
-from indexer.events import Event, NamesReserved, UserPut
-from indexer.folder import FolderStore
 from indexer.keys import log_key
-from indexer.log import MAX_EVENT_BYTES, ORIGIN, READ_AT_ONCE, STEPS_BEFORE_LISTING, Head, Log, head_of
-from indexer.store import ObjectStore, Stat
+from indexer.log.events import Event, NamesReserved, UserPut
+from indexer.log.log import MAX_EVENT_BYTES, ORIGIN, READ_AT_ONCE, STEPS_BEFORE_LISTING, Head, Log, head_of
+from indexer.store.base import ObjectStore, Stat
+from indexer.store.folder import FolderStore
 from tests.adversary import Adversary, Call, Fault, Mischief
 from tests.builders import AT, added, chain, contents, event_bytes, sha256, write_log
 
@@ -25,9 +25,9 @@ ROOT = Path(__file__).parent.parent
 APPENDER = """
 import sys
 from pathlib import Path
-from indexer.events import UserPut
-from indexer.folder import FolderStore
-from indexer.log import ORIGIN, Log
+from indexer.log.events import UserPut
+from indexer.store.folder import FolderStore
+from indexer.log.log import ORIGIN, Log
 
 folder, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 log = Log(FolderStore(Path(folder)))

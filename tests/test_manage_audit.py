@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from indexer.errors import CorruptObject, InvalidValue
-from indexer.events import Change, FileYanked, UserPut, UserRemoved, timestamp
-from indexer.folder import FolderStore
 from indexer.keys import log_key
-from indexer.log import ORIGIN, Head, Log, head_of
+from indexer.log.events import Change, FileYanked, UserPut, UserRemoved, timestamp
+from indexer.log.log import ORIGIN, Head, Log, head_of
 from indexer.names import ProjectName
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
 from indexer.value import replace
 from pypi_lambda.commands import parse_command
 from pypi_lambda.manage.audit import MAX_LOOKED_AT, parse_since

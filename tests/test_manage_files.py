@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
+from indexer.derive.snapshot import ProjectTable, Snapshot, encode_snapshot
 from indexer.errors import InvalidValue
-from indexer.events import FileAdded, FileRemoved, FileRestored, FileUnyanked, FileYanked
-from indexer.folder import FolderStore
 from indexer.keys import SNAPSHOT_KEY, file_key
-from indexer.log import ORIGIN, Head, Log, head_of
+from indexer.log.events import FileAdded, FileRemoved, FileRestored, FileUnyanked, FileYanked
+from indexer.log.log import ORIGIN, Head, Log, head_of
+from indexer.log.project import Project, empty_project, fold
 from indexer.names import Filename, ProjectName
-from indexer.project import Project, empty_project, fold
-from indexer.simple import Renderer, compress
-from indexer.snapshot import ProjectTable, Snapshot, encode_snapshot
-from indexer.store import ObjectStore
+from indexer.simple.page import Renderer, compress
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
 from indexer.value import replace
 from pypi_lambda.clock import utc_now
 from pypi_lambda.commands import parse_command

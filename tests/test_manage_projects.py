@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from indexer.errors import InvalidValue
-from indexer.events import FileRemoved, FileYanked, NamesReserved, NamesUnreserved, ProjectStatusSet
-from indexer.folder import FolderStore
-from indexer.log import ORIGIN, Log
+from indexer.log.events import FileRemoved, FileYanked, NamesReserved, NamesUnreserved, ProjectStatusSet
+from indexer.log.log import ORIGIN, Log
 from indexer.names import ProjectName
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
 from pypi_lambda.manage.projects import MAX_LISTED
 from tests.builders import AT, added, contents, sha256, write_log
 from tests.contexts import run_command

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexer.derive.master import encode_names, get_filter, get_names, names_digest, put_master
+from indexer.derive.snapshot import NameFilter, UpstreamNames
 from indexer.errors import CorruptObject, Missing
-from indexer.folder import FolderStore
 from indexer.frame import pack
 from indexer.keys import filter_key, names_key
-from indexer.master import encode_names, get_filter, get_names, names_digest, put_master
 from indexer.names import ProjectName
-from indexer.snapshot import NameFilter, UpstreamNames
+from indexer.store.folder import FolderStore
 from tests.builders import AT, any_names, contents, sha256
 
 NAMES = [ProjectName(f"name-{number:03}") for number in range(200)]

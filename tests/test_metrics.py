@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from indexer.folder import FolderStore
+from indexer.store.folder import FolderStore
 from pypi_lambda.emf import MetricLines
 from pypi_lambda.health import Health
-from pypi_lambda.http import Request, Response
+from pypi_lambda.http.model import Request, Response
 from pypi_lambda.logs import REQUEST_ID, JsonFormatter
 from pypi_lambda.metrics import Metrics, TimedStore, Timing, kind_of, metered
 from pypi_lambda.prometheus import render

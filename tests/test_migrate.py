@@ -15,14 +15,14 @@ import pytest
 from click.testing import CliRunner, Result
 from passlib.hash import pbkdf2_sha512
 
-from indexer.events import timestamp
-from indexer.folder import FolderStore
 from indexer.keys import user_key
-from indexer.log import ORIGIN, Log
+from indexer.log.events import timestamp
+from indexer.log.log import ORIGIN, Log
+from indexer.log.project import File, empty_project, fold
 from indexer.names import Filename, ProjectName
-from indexer.project import File, empty_project, fold
-from indexer.s3 import S3Store
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.store.s3 import S3Store
 from pypi_lambda.cli import main
 from tests.builders import basic, contents, make_app, request, sha256
 from tests.contexts import run_command

@@ -12,12 +12,12 @@ from urllib.parse import unquote
 import pytest
 
 from indexer.errors import DigestMismatch, UpstreamUnavailable
-from indexer.events import timestamp
-from indexer.folder import FolderStore
 from indexer.keys import cache_key
+from indexer.log.events import timestamp
 from indexer.names import Filename, ProjectName
-from indexer.store import ObjectStore
-from pypi_lambda.http import NotFound
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from pypi_lambda.http.faults import NotFound
 from pypi_lambda.mirror import Mirror
 from pypi_lambda.revisions import DEFAULT_FRESH_SECONDS
 from tests.adversary import Adversary, Crash, Fault, Mischief

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from indexer.events import NamesReserved
+from indexer.log.events import NamesReserved
 from indexer.value import replace
 from pypi_lambda.kept_pages import CONFIRM_SECONDS, decode_check, encode_check
 from tests.apps import HTML, JSON, Site, running_site

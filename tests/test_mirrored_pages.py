@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from indexer.errors import UpstreamNonsense, UpstreamUnavailable
-from indexer.folder import FolderStore
 from indexer.json_bytes import decode_json, encode_json
 from indexer.names import Filename, ProjectName
-from indexer.simple import Renderer, compress, decompress
+from indexer.simple.page import Renderer, compress, decompress
+from indexer.store.folder import FolderStore
 from indexer.value import replace
 from pypi_lambda.failures import BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS
 from pypi_lambda.index import ReadAhead
@@ -838,7 +838,7 @@ class TestContent:
             upstream.override("/simple/seven/", status=500)
             with pytest.raises(UpstreamUnavailable) as caught:
                 mirror.pages.find_page("seven", "json", {})  # type: ignore[arg-type]  # a name
-        from indexer.sources import decode_sources
+        from indexer.upstream.sources import decode_sources
 
         stored = [store.get(stat.key).body for stat in store.list("") if stat.key != SOURCES]
         shown = f"{page} {caplog.text} {caught.value} {stored} {decode_sources('', store.get(SOURCES).body)}"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from indexer.errors import InvalidValue
-from indexer.events import NamesReserved
-from indexer.folder import FolderStore
-from indexer.reindex import reindex
-from indexer.store import ObjectStore
+from indexer.log.events import NamesReserved
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.upkeep.reindex import reindex
 from pypi_lambda.health import Health
 from pypi_lambda.service import make_upstream, renderer_of
 from pypi_lambda.settings import Settings, read_settings

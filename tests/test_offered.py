@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from indexer.events import timestamp
-from indexer.folder import FolderStore
+from indexer.log.events import timestamp
 from indexer.names import Filename, ProjectName
-from indexer.simple import Renderer, compress, decompress
-from pypi_lambda.http import Forbidden, NotFound
+from indexer.simple.page import Renderer, compress, decompress
+from indexer.store.folder import FolderStore
+from pypi_lambda.http.faults import Forbidden, NotFound
 from pypi_lambda.index import Page, page_of
 from pypi_lambda.offered import Choice, Offers, choose, with_choice
 from pypi_lambda.policy import Policy

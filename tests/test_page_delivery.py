@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from indexer.folder import FolderStore
+from indexer.store.folder import FolderStore
 from indexer.value import replace
-from pypi_lambda.http import Response
+from pypi_lambda.http.model import Response
 from tests.apps import HTML, JSON
 from tests.builders import added, body_of, make_app, put_user, request, write_log
 

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import requests
 
-from indexer.events import ProjectStatusSet
-from indexer.folder import FolderStore
+from indexer.log.events import ProjectStatusSet
 from indexer.names import Filename, ProjectName
-from indexer.s3 import S3Store
-from indexer.simple import Renderer
-from indexer.store import ObjectStore
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.store.s3 import S3Store
 from pypi_lambda.dropbox import take_all
-from pypi_lambda.http import BadRequest, Conflict, Forbidden, NotFound, PayloadTooLarge, Response
+from pypi_lambda.http.faults import BadRequest, Conflict, Forbidden, NotFound, PayloadTooLarge
+from pypi_lambda.http.model import Response
 from pypi_lambda.index import Index
 from pypi_lambda.parts import Announced, LocalCommits, Parts, upload_id
 from pypi_lambda.records import User

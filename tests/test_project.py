@@ -5,7 +5,7 @@ from itertools import accumulate, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.events import (
+from indexer.log.events import (
     Change,
     Event,
     FileAdded,
@@ -18,8 +18,8 @@ from indexer.events import (
     UserPut,
     decode_event,
 )
+from indexer.log.project import FileTurn, Project, StatusTurn, as_of, empty_project, fold
 from indexer.names import Filename, ProjectName
-from indexer.project import FileTurn, Project, StatusTurn, as_of, empty_project, fold
 from indexer.value import replace
 from tests.builders import AT, added, chain, event_bytes, file, file_changes, names, other_changes, project
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from indexer.distributions.provenance import MAX_BYTES, STATEMENT, make_provenance
 from indexer.errors import InvalidValue
-from indexer.events import FileAdded, FileRemoved
-from indexer.log import ORIGIN, Log
+from indexer.log.events import FileAdded, FileRemoved
+from indexer.log.log import ORIGIN, Log
 from indexer.names import Filename, ProjectName
-from indexer.provenance import MAX_BYTES, STATEMENT, make_provenance
-from indexer.simple import Renderer, decode_page
+from indexer.simple.page import Renderer, decode_page
 from tests.apps import JSON, Answer, Site, running_site
 from tests.builders import added, file, project, sha256, upload_form
 from tests.distributions import Distribution, make_sdist, make_wheel

@@ -13,8 +13,8 @@ import trustme
 
 from indexer.errors import PrivateAddress, UpstreamUnavailable
 from indexer.names import ProjectName
-from indexer.reach import Reach, is_public, is_public_host
-from indexer.upstream import Upstream
+from indexer.upstream.client import Upstream
+from indexer.upstream.reach import Reach, is_public, is_public_host
 from tests.distributions import make_wheel
 from tests.fake_upstream import FakeUpstream
 

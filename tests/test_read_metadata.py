@@ -1,4 +1,5 @@
-"""`indexer.wheel_metadata`: METADATA found where pip finds it, within bounds, whatever else is odd about a wheel."""
+"""`indexer.distributions.wheel_metadata`: METADATA found where pip finds it, within bounds, whatever else is odd about
+a wheel."""
 
 import io
 import lzma
@@ -8,9 +9,9 @@ import zlib
 
 import pytest
 
+from indexer.distributions.wheel_metadata import MAX_DIRECTORY_BYTES, MAX_MEMBER_BYTES, read_metadata
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName
-from indexer.wheel_metadata import MAX_DIRECTORY_BYTES, MAX_MEMBER_BYTES, read_metadata
 from tests.distributions import make_metadata
 from tests.odd_wheels import INFO, INSTALLABLE, METADATA, PLAIN, UNREADABLE, members, patched, renamed, zipped
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from indexer.folder import FolderStore
-from indexer.reader import BUFFER_BYTES, open_object
+from indexer.store.folder import FolderStore
+from indexer.store.reader import BUFFER_BYTES, open_object
 from tests.distributions import make_wheel, make_zip
 
 CONTENT = bytes(range(256)) * 8

@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.derive.master import encode_names, names_digest, put_master
+from indexer.derive.rebuild import Rebuilt, load_snapshot, rebuild
+from indexer.derive.snapshot import encode_snapshot
 from indexer.errors import CorruptObject, UnknownVersion
-from indexer.events import Change, FileYanked, UpstreamRefreshed
-from indexer.folder import FolderStore
 from indexer.frame import pack
 from indexer.keys import SNAPSHOT_KEY, filter_key, log_key, names_key
-from indexer.log import ORIGIN, Log, head_of
-from indexer.master import encode_names, names_digest, put_master
+from indexer.log.events import Change, FileYanked, UpstreamRefreshed
+from indexer.log.log import ORIGIN, Log, head_of
+from indexer.log.project import empty_project, fold
 from indexer.names import Filename, ProjectName
-from indexer.project import empty_project, fold
-from indexer.rebuild import Rebuilt, load_snapshot, rebuild
-from indexer.simple import Renderer, compress
-from indexer.snapshot import encode_snapshot
-from indexer.store import ObjectStore
+from indexer.simple.page import Renderer, compress
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import MEMORY, added, contents, file_changes, other_changes, write_log
 

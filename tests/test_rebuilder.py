@@ -6,10 +6,10 @@ from threading import Event
 
 import pytest
 
-from indexer.folder import FolderStore
-from indexer.log import head_of
-from indexer.rebuild import load_snapshot
-from indexer.simple import Renderer
+from indexer.derive.rebuild import load_snapshot
+from indexer.log.log import head_of
+from indexer.simple.page import Renderer
+from indexer.store.folder import FolderStore
 from pypi_lambda.rebuilder import Rebuilder
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import added, contents, write_log

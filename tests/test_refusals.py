@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.refusals import MAX_SHOWN, find_reason
+from indexer.upstream.refusals import MAX_SHOWN, find_reason
 
 QUARANTINED = "Requested item is quarantined: CVE-2024-1"
 

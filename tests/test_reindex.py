@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from indexer.blocks import decode_blocks
-from indexer.deflate import text_of
+from indexer.derive.blocks import decode_blocks
+from indexer.derive.deflate import text_of
+from indexer.derive.master import encode_names, names_digest
+from indexer.derive.rebuild import load_snapshot, rebuild
+from indexer.derive.root import entries_key
+from indexer.derive.snapshot import UpstreamNames
 from indexer.errors import CorruptObject
-from indexer.events import Event, UpstreamRefreshed
-from indexer.folder import FolderStore
 from indexer.keys import SNAPSHOT_KEY, filter_key, log_key, names_key
-from indexer.log import ORIGIN, Log
-from indexer.master import encode_names, names_digest
+from indexer.log.events import Event, UpstreamRefreshed
+from indexer.log.log import ORIGIN, Log
 from indexer.names import ProjectName
-from indexer.rebuild import load_snapshot, rebuild
-from indexer.reindex import Reindexed, reindex
-from indexer.retention import KEEP_PAGES, KEEP_SUPERSEDED, KEEP_TRANSIENT
-from indexer.root import entries_key
-from indexer.simple import Renderer
-from indexer.snapshot import UpstreamNames
-from indexer.store import ObjectStore
-from indexer.upstream import Upstream
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.upkeep.reindex import Reindexed, reindex
+from indexer.upkeep.retention import KEEP_PAGES, KEEP_SUPERSEDED, KEEP_TRANSIENT
+from indexer.upstream.client import Upstream
 from pypi_lambda.policy import Policy
 from tests.adversary import Adversary
 from tests.builders import AT, NOW, added, contents, ids, write_log

@@ -10,8 +10,8 @@ import pytest
 
 from indexer.errors import UpstreamUnavailable
 from indexer.names import Filename
-from indexer.remote_file import BLOCK_BYTES, END_BYTES, MAX_BYTES, MAX_REQUESTS, NoParts, open_remote
-from indexer.upstream import Upstream
+from indexer.upstream.client import Upstream
+from indexer.upstream.remote_file import BLOCK_BYTES, END_BYTES, MAX_BYTES, MAX_REQUESTS, NoParts, open_remote
 from tests.fake_upstream import FakeUpstream
 
 CONTENT = b"".join(number.to_bytes(4, "big") for number in range(500_000))  # 2 MB, each four bytes of it others

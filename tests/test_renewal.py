@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from indexer.renewal import renewed
+from indexer.upstream.renewal import renewed
 
 DIGEST, WEAK = "ab" * 32, "cd" * 16
 WHEEL = "six-1.0-py3-none-any.whl"

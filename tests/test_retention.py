@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from indexer.errors import InvalidValue
-from indexer.events import timestamp
-from indexer.folder import FolderStore
 from indexer.keys import use_key
-from indexer.retention import (
+from indexer.log.events import timestamp
+from indexer.store.base import ObjectStore, Stat
+from indexer.store.folder import FolderStore
+from indexer.store.s3 import S3Store
+from indexer.upkeep.retention import (
     KEEP_ORPHANS,
     KEEP_PAGES,
     KEEP_TRANSIENT,
@@ -26,9 +28,7 @@ from indexer.retention import (
     sweep_mirror,
     sweep_removed,
 )
-from indexer.s3 import S3Store
-from indexer.store import ObjectStore, Stat
-from indexer.survey import survey
+from indexer.upkeep.survey import survey
 from indexer.value import replace
 from pypi_lambda.clock import utc_now
 from pypi_lambda.service import make_service

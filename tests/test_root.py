@@ -10,16 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypi_simple import IndexPage
 
-from indexer.deflate import EMPTY
-from indexer.events import Change, FileYanked, NamesReserved, UpstreamRefreshed
-from indexer.folder import FolderStore
+from indexer.derive.deflate import EMPTY
+from indexer.derive.master import encode_names, names_digest, put_master
+from indexer.derive.rebuild import with_filter
+from indexer.derive.root import (
+    TEXT_VERSION,
+    compose,
+    entries_key,
+    is_whole,
+    put_entries,
+    put_missing_entries,
+    repair_root,
+)
+from indexer.derive.snapshot import Snapshot, advance, empty_snapshot
 from indexer.keys import names_key
-from indexer.master import encode_names, names_digest, put_master
+from indexer.log.events import Change, FileYanked, NamesReserved, UpstreamRefreshed
 from indexer.names import Filename, ProjectName
-from indexer.rebuild import with_filter
-from indexer.root import TEXT_VERSION, compose, entries_key, is_whole, put_entries, put_missing_entries, repair_root
-from indexer.snapshot import Snapshot, advance, empty_snapshot
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
 from pypi_lambda.policy import Policy
 from pypi_lambda.root_listing import RootListings
 from tests.builders import added, chain, contents, names

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from indexer.names import ProjectName
-from indexer.root_page import MAX_MARKUP_CHARS, NotARootPage, RootPage, find_name
+from indexer.upstream.root_page import MAX_MARKUP_CHARS, NotARootPage, RootPage, find_name
 from tests.builders import root_html, root_json
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"

@@ -12,15 +12,15 @@ import pytest
 
 from indexer.errors import AlreadyExists, Changed, IndexerError, InvalidValue, StoreUnavailable, UnsafeStore
 from indexer.keys import STAGING
-from indexer.open import open_store
-from indexer.probe import check_store
-from indexer.s3 import S3Store
-from indexer.s3_client import TRIES
-from indexer.store import ObjectStore, Stored
+from indexer.store.base import ObjectStore, Stored
+from indexer.store.open import open_store
+from indexer.store.probe import check_store
+from indexer.store.s3 import S3Store
+from indexer.store.s3_client import TRIES
 from tests.servers import BUCKET, FaultProxy, HttpFault, S3Server
 from tests.store_contract import AWKWARD_KEYS, MIB, SharedStoreContract, mebibytes, run_together
 
-_OPEN = "from indexer.s3 import S3Store; store = S3Store({bucket!r}, {prefix!r}, environ={environ!r})\n"
+_OPEN = "from indexer.store.s3 import S3Store; store = S3Store({bucket!r}, {prefix!r}, environ={environ!r})\n"
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from pypi_simple import DistributionPackage, ProjectPage
 
 from indexer.errors import CorruptObject
-from indexer.events import Change
 from indexer.keys import page_key
+from indexer.log.events import Change
+from indexer.log.project import STATUSES, File, FileTurn, Project, StatusTurn, empty_project, fold
 from indexer.names import Filename, ProjectName
-from indexer.project import STATUSES, File, FileTurn, Project, StatusTurn, empty_project, fold
-from indexer.simple import Renderer, compress, decode_page, decompress
+from indexer.simple.page import Renderer, compress, decode_page, decompress
 from indexer.value import replace
 from tests.builders import (
     AT,

@@ -7,12 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from indexer.errors import CorruptObject, UnknownVersion
-from indexer.events import Change, FileAdded, FileYanked, NamesReserved, ProjectChange, UpstreamRefreshed, UserPut
-from indexer.frame import BadFrame, pack, unpack
-from indexer.log import Head
-from indexer.names import Filename, ProjectName
-from indexer.snapshot import (
+from indexer.derive.snapshot import (
     NameFilter,
     ProjectTable,
     Snapshot,
@@ -22,6 +17,11 @@ from indexer.snapshot import (
     empty_snapshot,
     encode_snapshot,
 )
+from indexer.errors import CorruptObject, UnknownVersion
+from indexer.frame import BadFrame, pack, unpack
+from indexer.log.events import Change, FileAdded, FileYanked, NamesReserved, ProjectChange, UpstreamRefreshed, UserPut
+from indexer.log.log import Head
+from indexer.names import Filename, ProjectName
 from indexer.value import replace
 from tests.builders import AT, added, any_names, chain, digests, file_changes, names, other_changes, sha256, texts
 

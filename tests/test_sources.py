@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from indexer import frame
 from indexer.errors import CorruptObject
 from indexer.names import Filename
-from indexer.sources import Source, decode_sources, encode_sources
+from indexer.upstream.sources import Source, decode_sources, encode_sources
 
 KEY = "upstream/six.sources"
 DIGEST = hashlib.sha256(b"").hexdigest()

@@ -1,6 +1,6 @@
 """What goes into a spool comes out by project, each once, in an order that every process has."""
 
-from indexer.spool import PARTS, Spool, place
+from indexer.verify.spool import PARTS, Spool, place
 
 ROWS = [(f"project-{number % 300}", (number, f"text {number}", {"a": None})) for number in range(2_000)]
 

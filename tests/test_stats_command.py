@@ -3,8 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
-from indexer.folder import FolderStore
 from indexer.keys import AREAS, UNKNOWN, area_of
+from indexer.store.folder import FolderStore
 from pypi_lambda.clock import utc_now
 from tests.adversary import Adversary
 from tests.builders import contents

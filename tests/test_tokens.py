@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from benchmarks.memory_store import MemoryStore
 from indexer.errors import CorruptObject, InvalidValue, StoreUnavailable
-from indexer.events import TokenCreated, TokenRevoked
-from indexer.folder import FolderStore
 from indexer.keys import token_key, token_use_key, user_key
-from indexer.log import ORIGIN, Log
+from indexer.log.events import TokenCreated, TokenRevoked
+from indexer.log.log import ORIGIN, Log
 from indexer.names import ProjectName
-from indexer.store import ObjectStore, Stored
+from indexer.store.base import ObjectStore, Stored
+from indexer.store.folder import FolderStore
 from indexer.value import replace
 from pypi_lambda.auth import Authenticator, read_claim
 from pypi_lambda.commands import parse_command

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from indexer.distributions.unproved import check_unproved
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName
-from indexer.unproved import check_unproved
 from indexer.value import replace
 from pypi_lambda.service import make_service
 from tests.apps import JSON, Site, running_site

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import pytest
 
-from indexer.distribution import Distribution, check_distribution
+from indexer.distributions.distribution import Distribution, check_distribution
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName
 from tests.archives import metadata, record, sdist_members, tar_bytes, tar_gz_bytes, wheel_members, zip_bytes

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import StoreUnavailable
-from indexer.events import FileAdded, FileRemoved, FileRestored, ProjectStatusSet, UserPut
-from indexer.folder import FolderStore
 from indexer.keys import user_key
-from indexer.log import ORIGIN, Log, head_of
+from indexer.log.events import FileAdded, FileRemoved, FileRestored, ProjectStatusSet, UserPut
+from indexer.log.log import ORIGIN, Log, head_of
 from indexer.names import Filename, ProjectName
-from indexer.simple import Renderer
-from indexer.store import ObjectStore
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
 from pypi_lambda.admin import Users
 from pypi_lambda.forms import read_upload
-from pypi_lambda.http import Conflict, Forbidden
+from pypi_lambda.http.faults import Conflict, Forbidden
 from pypi_lambda.index import Index
 from pypi_lambda.records import User
 from pypi_lambda.upload import MAX_FILE_BYTES, ORPHAN_AGE, Publisher

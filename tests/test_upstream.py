@@ -12,9 +12,9 @@ import pytest
 
 from indexer.errors import InvalidValue, UpstreamUnavailable
 from indexer.names import ProjectName
-from indexer.upstream import MAX_NAMES_BYTES, MAX_PAGE_BYTES, Fetched, NotModified, Part, Upstream
-from indexer.url import parse_index_url
-from indexer.web import Web
+from indexer.upstream.client import MAX_NAMES_BYTES, MAX_PAGE_BYTES, Fetched, NotModified, Part, Upstream
+from indexer.upstream.url import parse_index_url
+from indexer.upstream.web import Web
 from tests.distributions import make_sdist, make_wheel
 from tests.fake_upstream import JSON_TYPE, LOGIN_PAGE, FakeUpstream
 from tests.mirrors import eventually

@@ -2,7 +2,7 @@
 
 import pytest
 
-from indexer.url import absolute_url
+from indexer.upstream.url import absolute_url
 
 BASE = "https://upstream.example/simple/six/"
 

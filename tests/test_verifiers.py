@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from passlib.hash import pbkdf2_sha512
 
 from indexer.errors import Changed
-from indexer.folder import FolderStore
 from indexer.keys import user_key
-from indexer.s3 import S3Store
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.store.s3 import S3Store
 from indexer.value import replace
 from pypi_lambda.admin import Users
 from pypi_lambda.auth import PASSWORD_ROUNDS, Authenticator, Pbkdf2
-from pypi_lambda.http import TooManyRequests, Unauthorized
+from pypi_lambda.http.faults import TooManyRequests, Unauthorized
 from pypi_lambda.records import MAX_RECORD_BYTES, TOKEN_USERNAME, User, UserRecord, decode_user, encode_user
 from pypi_lambda.verifiers import is_verifier, make_verifier, write_beside, write_verifier
 from tests.adversary import Adversary, Fault, Mischief

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from indexer.errors import InvalidValue, UnknownVersion
-from indexer.findings import Findings
 from indexer.frame import pack, unpack
 from indexer.keys import SNAPSHOT_KEY
 from indexer.names import ProjectName
-from indexer.s3 import S3Store
-from indexer.store import ObjectStore
-from indexer.verify_project import IN_FLIGHT, Group, Held
+from indexer.store.base import ObjectStore
+from indexer.store.s3 import S3Store
+from indexer.verify.findings import Findings
+from indexer.verify.project import IN_FLIGHT, Group, Held
 from pypi_lambda.clock import utc_now
 from pypi_lambda.mirror_examiner import MirrorExaminer
 from pypi_lambda.service import make_service

@@ -2,8 +2,8 @@
 
 import pytest
 
+from indexer.distributions.versions import latest, newest_first, normal_version, version_finder
 from indexer.names import ProjectName
-from indexer.versions import latest, newest_first, normal_version, version_finder
 
 
 def test_order() -> None:

@@ -14,10 +14,10 @@ from urllib.parse import unquote
 import pytest
 
 from indexer.errors import DigestMismatch, UpstreamUnavailable
-from indexer.folder import FolderStore
 from indexer.keys import cache_key
 from indexer.names import Filename, ProjectName
-from pypi_lambda.http import NotFound
+from indexer.store.folder import FolderStore
+from pypi_lambda.http.faults import NotFound
 from pypi_lambda.index import ReadAhead
 from pypi_lambda.mirror import Mirror
 from pypi_lambda.mirrored_metadata import NoMetadata

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from indexer.distributions.wheel_names import is_wheel_of
 from indexer.names import ProjectName
-from indexer.wheel_names import is_wheel_of
 
 UU = ProjectName("uu-v")
 

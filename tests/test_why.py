@@ -7,16 +7,10 @@ from typing import Any
 
 import pytest
 
-from indexer.events import (
-    FileRemoved,
-    FileYanked,
-    NamesReserved,
-    ProjectStatusSet,
-    timestamp,
-)
-from indexer.folder import FolderStore
-from indexer.log import head_of
+from indexer.log.events import FileRemoved, FileYanked, NamesReserved, ProjectStatusSet, timestamp
+from indexer.log.log import head_of
 from indexer.names import Filename, ProjectName
+from indexer.store.folder import FolderStore
 from pypi_lambda.cli.why import lines_of
 from pypi_lambda.clock import utc_now
 from tests.apps import Site, running_site

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from indexer.errors import DigestMismatch
-from indexer.witness import Witness
+from indexer.store.witness import Witness
 
 CONTENT = bytes(range(100))
 

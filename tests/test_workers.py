@@ -7,8 +7,8 @@ from threading import Barrier, Event
 
 import pytest
 
-from indexer.begun import begin
-from indexer.workers import Workers
+from indexer.store.begun import begin
+from indexer.store.workers import Workers
 
 PATIENCE_SECONDS = 300
 

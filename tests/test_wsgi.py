@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pypi_lambda.http import NO_SNIFFING, PLAIN_TEXT, BadRequest, Request, RequestError, Response, UriTooLong
+from pypi_lambda.http.faults import BadRequest, RequestError, UriTooLong
+from pypi_lambda.http.model import NO_SNIFFING, PLAIN_TEXT, Request, Response
 from pypi_lambda.settings import SETTINGS
 from pypi_lambda.wsgi import create, read_environ, wsgi_application
 from tests.apps import JSON, READER, UPLOADER, Answer, Site, call, environ, running_site

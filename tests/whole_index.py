@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from indexer.derive.root import entries_key
 from indexer.keys import SNAPSHOT_KEY, log_key, user_key
-from indexer.root import entries_key
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
 from pypi_lambda.clock import utc_now
 from pypi_lambda.commands import parse_command
 from pypi_lambda.context import Context

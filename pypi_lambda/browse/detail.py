@@ -4,16 +4,17 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from indexer.distributions.versions import latest, newest_first
 from indexer.keys import METADATA, file_key
+from indexer.log.project import ACTIVE, WITHHELD_STATUS, File, Project
 from indexer.names import ProjectName
-from indexer.project import ACTIVE, WITHHELD_STATUS, File, Project
-from indexer.store import ObjectStore
-from indexer.versions import latest, newest_first
+from indexer.store.base import ObjectStore
 from pypi_lambda import __version__
 from pypi_lambda.browse.layout import copyable, page
 from pypi_lambda.browse.overview import index_of
 from pypi_lambda.browse.readme import render_description
-from pypi_lambda.http import NotFound, Request, Response
+from pypi_lambda.http.faults import NotFound
+from pypi_lambda.http.model import Request, Response
 from pypi_lambda.index import Index, View
 from pypi_lambda.records import User
 

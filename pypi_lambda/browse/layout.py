@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from markupsafe import Markup
 
-from pypi_lambda.http import NO_SNIFFING, Response
+from pypi_lambda.http.model import NO_SNIFFING, Response
 
 _STYLE = Markup("""\
 :root { color-scheme: light dark; --ink: #1c2127; --dim: #5d6772; --line: #d8dde3; --back: #fff; --soft: #f4f6f8;

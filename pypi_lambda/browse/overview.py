@@ -6,18 +6,18 @@ from urllib.parse import parse_qs, quote, urlencode
 
 from markupsafe import Markup
 
+from indexer.distributions.versions import latest
 from indexer.errors import CorruptObject
-from indexer.events import Event, decode_event
 from indexer.keys import log_key
+from indexer.log.events import Event, decode_event
+from indexer.log.project import ACTIVE, Project
 from indexer.names import ProjectName
-from indexer.project import ACTIVE, Project
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
 from indexer.value import values_of
-from indexer.versions import latest
 from pypi_lambda import __version__
 from pypi_lambda.address import find_root
 from pypi_lambda.browse.layout import copyable, page
-from pypi_lambda.http import Request, Response
+from pypi_lambda.http.model import Request, Response
 from pypi_lambda.index import Index, View
 from pypi_lambda.records import User
 from pypi_lambda.telling import tell_change

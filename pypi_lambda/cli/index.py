@@ -61,8 +61,8 @@ def _reindex_hourly(place: Place, settings: Settings) -> None:
 
 def _due(settings: Settings) -> datetime:
     """Return when the list of names is an hour old: a server that restarts, or one of several, need not read it."""
-    from indexer.open import open_store
-    from indexer.rebuild import load_snapshot
+    from indexer.derive.rebuild import load_snapshot
+    from indexer.store.open import open_store
     from pypi_lambda.service import renderer_of
 
     store = open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
@@ -103,8 +103,8 @@ def rebuild(place: Place, from_zero: bool) -> None:
 
 def _rebuild_here(settings: Settings) -> Result:
     # Not by the command, which waits for more of a burst.
-    from indexer.open import open_store
-    from indexer.rebuild import rebuild as rebuild_now
+    from indexer.derive.rebuild import rebuild as rebuild_now
+    from indexer.store.open import open_store
     from pypi_lambda.service import renderer_of
 
     store = open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)

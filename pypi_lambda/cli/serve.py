@@ -53,9 +53,9 @@ def serve(bucket: str | None, upstream: str | None, host: str, port: int, worker
 @told()
 def set_up(url: str) -> None:
     """Make sure that the store can be used, and that it has a user and a snapshot."""
-    from indexer.open import open_store
-    from indexer.probe import check_store
-    from indexer.rebuild import load_snapshot, rebuild
+    from indexer.derive.rebuild import load_snapshot, rebuild
+    from indexer.store.open import open_store
+    from indexer.store.probe import check_store
     from pypi_lambda.admin import Users, add_first_user
     from pypi_lambda.service import find_advice, renderer_of
 

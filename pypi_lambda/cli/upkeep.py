@@ -8,7 +8,7 @@ from pypi_lambda.cli.place import Place, Result, at_place
 
 UNITS = ("B", "KB", "MB", "GB", "TB")
 TIME_ENOUGH_SECONDS = 1_000_000_000  # thirty years
-# Severities of `indexer.findings`, and what a person reads.
+# Severities of `indexer.verify.findings`, and what a person reads.
 WORDS = {"truth": "LOST", "derived": "damaged", "orphan": "orphan", "note": "note"}
 
 

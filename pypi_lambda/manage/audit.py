@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from indexer.errors import InvalidValue
-from indexer.events import Event, ProjectChange, TokenCreated, TokenRevoked, UserPut, UserRemoved, timestamp
 from indexer.json_bytes import encode_json
-from indexer.log import Log
+from indexer.log.events import Event, ProjectChange, TokenCreated, TokenRevoked, UserPut, UserRemoved, timestamp
+from indexer.log.log import Log
 from indexer.names import ProjectName
 from indexer.value import value, values_of
 from pypi_lambda.context import Context, Result

@@ -11,14 +11,14 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Annotated
 
-from indexer.adopt import stored_sha256
 from indexer.errors import InvalidValue, Missing
-from indexer.events import FileChange, FileRemoved, FileRestored, FileUnyanked, FileYanked
 from indexer.keys import METADATA, file_key
+from indexer.log.events import FileChange, FileRemoved, FileRestored, FileUnyanked, FileYanked
+from indexer.log.project import File, Project
 from indexer.names import Filename, ProjectName
-from indexer.project import File, Project
-from indexer.retention import is_kept
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
+from indexer.upkeep.adopt import stored_sha256
+from indexer.upkeep.retention import is_kept
 from indexer.value import value
 from pypi_lambda.context import Context, Result
 from pypi_lambda.manage.projects import get_private, parse_reason

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from indexer.claim import FROM_ZERO, rebuild_up_to
+from indexer.derive.claim import FROM_ZERO, rebuild_up_to
+from indexer.derive.rebuild import rebuild
+from indexer.derive.root import repair_root
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName
-from indexer.rebuild import rebuild
-from indexer.reindex import reindex
-from indexer.root import repair_root
+from indexer.upkeep.reindex import reindex
 from indexer.value import value
 from pypi_lambda.context import Context, Result
 from pypi_lambda.dropbox import take_all
@@ -16,7 +16,7 @@ from pypi_lambda.manage.retention import retention_of
 from pypi_lambda.service import make_upstream, policy_of, renderer_of
 
 if TYPE_CHECKING:
-    from indexer.upstream import Upstream
+    from indexer.upstream.client import Upstream
 
 
 @value

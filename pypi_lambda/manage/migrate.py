@@ -66,7 +66,7 @@ class ImportIndex:
 
     def run(self, context: Context) -> Result:
         """Carry it out."""
-        from indexer.upstream import Upstream
+        from indexer.upstream.client import Upstream
         from pypi_lambda.migrate.simple_index import SimpleIndexOrigin
 
         upstream = Upstream(

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from indexer.errors import InvalidValue
-from indexer.events import NamesReserved, NamesUnreserved
+from indexer.log.events import NamesReserved, NamesUnreserved
 from indexer.patterns import parse_patterns
 from indexer.value import value
 from pypi_lambda.context import Context, Result

@@ -5,7 +5,7 @@ from indexer.names import Filename
 from indexer.value import value
 from pypi_lambda.arguments import Text
 from pypi_lambda.context import Context, Result
-from pypi_lambda.http import RequestError
+from pypi_lambda.http.faults import RequestError
 from pypi_lambda.parts import parse_announced
 
 

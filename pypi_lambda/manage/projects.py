@@ -7,9 +7,9 @@ from itertools import islice
 from typing import Annotated
 
 from indexer.errors import InvalidValue
-from indexer.events import MAX_REASON_LENGTH, ProjectStatusSet
+from indexer.log.events import MAX_REASON_LENGTH, ProjectStatusSet
+from indexer.log.project import STATUSES, File, Project
 from indexer.names import Filename, ProjectName
-from indexer.project import STATUSES, File, Project
 from indexer.value import value
 from pypi_lambda.context import Context, Result
 

@@ -1,7 +1,9 @@
 """The command that throws away what nobody needs any more; the scheduled reindex does the same, but for orphans."""
 
+from indexer.derive.snapshot import Snapshot
 from indexer.errors import Missing
-from indexer.retention import (
+from indexer.store.base import Stat
+from indexer.upkeep.retention import (
     ORPHANED,
     Candidate,
     Retention,
@@ -12,9 +14,7 @@ from indexer.retention import (
     sweep_removed,
     sweep_superseded,
 )
-from indexer.snapshot import Snapshot
-from indexer.store import Stat
-from indexer.survey import Folder, survey
+from indexer.upkeep.survey import Folder, survey
 from indexer.value import value
 from pypi_lambda.context import Context, Result
 from pypi_lambda.settings import Settings

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from indexer.inventory import NOTHING, Amount, list_by_area
+from indexer.derive.snapshot import Snapshot
 from indexer.keys import (
     BESIDE_SUFFIXES,
     CACHE,
@@ -22,8 +22,8 @@ from indexer.keys import (
     project_of,
 )
 from indexer.names import ProjectName
-from indexer.snapshot import Snapshot
-from indexer.store import Stat
+from indexer.store.base import Stat
+from indexer.upkeep.inventory import NOTHING, Amount, list_by_area
 from indexer.value import value
 from pypi_lambda.context import Context, Result
 

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from indexer.errors import Changed, InvalidValue
-from indexer.events import TokenCreated, TokenRevoked, timestamp
 from indexer.keys import TOKENS, token_key, token_use_key, user_key
-from indexer.log import ORIGIN, Log
+from indexer.log.events import TokenCreated, TokenRevoked, timestamp
+from indexer.log.log import ORIGIN, Log
 from indexer.patterns import parse_patterns
-from indexer.store import ObjectStore, Stored
+from indexer.store.base import ObjectStore, Stored
 from indexer.value import replace, value
 from pypi_lambda.arguments import NOT_SHOWN, Text
 from pypi_lambda.context import Context, Result

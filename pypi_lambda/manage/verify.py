@@ -5,17 +5,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 
+from indexer.derive.master import encode_names, get_names, put_master
+from indexer.derive.rebuild import rebuild
+from indexer.derive.root import repair_root
 from indexer.errors import InvalidValue
-from indexer.findings import Finding, Findings, Severity
 from indexer.keys import MIRRORED_PAGES, mirrored_check_key, mirrored_page_key, mirrored_sources_key, project_of
-from indexer.log import Head
-from indexer.master import encode_names, get_names, put_master
+from indexer.log.log import Head
 from indexer.names import ProjectName
-from indexer.rebuild import rebuild
-from indexer.root import repair_root
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
 from indexer.value import value
-from indexer.verify import verify
+from indexer.verify.findings import Finding, Findings, Severity
+from indexer.verify.whole import verify
 from pypi_lambda.access_examiner import AccessExaminer
 from pypi_lambda.context import Context, Result
 from pypi_lambda.mirror_examiner import MirrorExaminer

@@ -5,19 +5,19 @@ from datetime import timedelta
 from typing import Any
 
 from indexer.errors import UpstreamUnavailable
-from indexer.events import timestamp
 from indexer.json_bytes import decode_json
 from indexer.keys import cache_key, file_key
-from indexer.marks import DROPPED, UNVERIFIED, find_dropped
+from indexer.log.events import timestamp
+from indexer.log.project import WITHHELD_STATUS, Project
 from indexer.names import Filename, ProjectName
 from indexer.patterns import find_match
-from indexer.project import WITHHELD_STATUS, Project
-from indexer.simple import decompress
-from indexer.store import Stat
+from indexer.simple.marks import DROPPED, UNVERIFIED, find_dropped
+from indexer.simple.page import decompress
+from indexer.store.base import Stat
 from indexer.value import value
 from pypi_lambda.context import Context, Result
 from pypi_lambda.file_hosts import MAX_HOSTS, WHY_SECONDS, sentence, within
-from pypi_lambda.http import RequestError
+from pypi_lambda.http.faults import RequestError
 from pypi_lambda.index import CLOSED_STANDINGS, Page, ReadAhead, Standing, View
 from pypi_lambda.moments import find_moment
 from pypi_lambda.offered import is_old, release_of

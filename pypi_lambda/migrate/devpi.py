@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from indexer.errors import InvalidValue
-from indexer.events import timestamp
+from indexer.log.events import timestamp
 from indexer.names import ProjectName, check_filename, normalize_name
-from indexer.reader import chunks_of
+from indexer.store.reader import chunks_of
 from pypi_lambda.migrate.origin import Failure, OriginFile, OriginProject
 
 DATA_INDEX = "dataindex.json"

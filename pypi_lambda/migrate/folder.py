@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from indexer.distribution import check_distribution, parse_filename
+from indexer.distributions.distribution import check_distribution, parse_filename
+from indexer.distributions.filenames import sdist_names
 from indexer.errors import InvalidValue
-from indexer.events import timestamp
-from indexer.filenames import sdist_names
+from indexer.log.events import timestamp
 from indexer.names import Filename, ProjectName, check_filename
-from indexer.reader import chunks_of
+from indexer.store.reader import chunks_of
 from pypi_lambda.migrate.origin import Failure, OriginFile, OriginProject
 
 # What build tools leave: a wheel or an sdist. Everything else in the folder is no distribution and no failure.

@@ -9,13 +9,13 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from indexer.digests import digest_of, verified
-from indexer.distribution import check_distribution
+from indexer.distributions.distribution import check_distribution
 from indexer.errors import IndexerError
-from indexer.events import FileYanked, ProjectStatusSet
 from indexer.keys import file_key
+from indexer.log.events import FileYanked, ProjectStatusSet
+from indexer.log.project import ACTIVE, File, Project, empty_project
 from indexer.names import Filename, ProjectName
-from indexer.project import ACTIVE, File, Project, empty_project
-from indexer.reader import chunks_of
+from indexer.store.reader import chunks_of
 from indexer.value import value
 from pypi_lambda.context import Context
 from pypi_lambda.migrate.origin import Failure, Origin, OriginFile, OriginProject, checked_reason

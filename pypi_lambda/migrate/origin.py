@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from indexer.digests import Hashes
-from indexer.events import MAX_REASON_LENGTH, timestamp
+from indexer.log.events import MAX_REASON_LENGTH, timestamp
 from indexer.names import Filename, ProjectName
 from indexer.value import value
 
@@ -49,7 +49,7 @@ class OriginProject:
     """A project of another index.
 
     Attributes:
-        status: one of `indexer.project.STATUSES` with its reason, or None where none is told.
+        status: one of `indexer.log.project.STATUSES` with its reason, or None where none is told.
         failures: files that cannot even be named.
     """
 

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from indexer.adopt import adopt
+from indexer.derive.rebuild import rebuild
 from indexer.digests import verified
 from indexer.errors import CorruptObject, DigestMismatch, IndexerError, InvalidValue
-from indexer.events import FileYanked, timestamp
 from indexer.json_bytes import decode_json
 from indexer.keys import CACHE, METADATA, OLD_PAGE, PROJECTS, USERS, file_key
+from indexer.log.events import FileYanked, timestamp
 from indexer.names import Filename, ProjectName, check_filename, is_normalized
-from indexer.rebuild import rebuild
+from indexer.upkeep.adopt import adopt
 from indexer.value import value
 from pypi_lambda.context import Context
 from pypi_lambda.migrate.origin import Failure, checked_reason

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from indexer.errors import InvalidValue, Missing, UpstreamUnavailable
-from indexer.listing import parse_listing
+from indexer.log.project import STATUSES
 from indexer.names import ProjectName, normalize_name
 from indexer.patterns import matches_any
-from indexer.project import STATUSES
-from indexer.sources import Source
-from indexer.upstream import Fetched, Upstream
-from indexer.url import shown_url
+from indexer.upstream.client import Fetched, Upstream
+from indexer.upstream.listing import parse_listing
+from indexer.upstream.sources import Source
+from indexer.upstream.url import shown_url
 from pypi_lambda.migrate.origin import OriginFile, OriginProject, checked_time
 from pypi_lambda.mirror import MAX_FILE_BYTES
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from indexer.listing import parse_listing
 from indexer.names import ProjectName
-from indexer.reach import is_public_host
-from indexer.upstream import Fetched, Upstream
-from indexer.url import origin
+from indexer.upstream.client import Fetched, Upstream
+from indexer.upstream.listing import parse_listing
+from indexer.upstream.reach import is_public_host
+from indexer.upstream.url import origin
 from pypi_lambda.settings import default_upstream
 from tests.e2e.costs import Cost, run_measured
 from tests.integration.clients import Clients

@@ -2,13 +2,13 @@
 
 import pytest
 
-from indexer.events import FileAdded
+from indexer.derive.rebuild import load_snapshot, rebuild
 from indexer.keys import LISTS
-from indexer.log import Log
+from indexer.log.events import FileAdded
+from indexer.log.log import Log
 from indexer.names import Filename, ProjectName
-from indexer.rebuild import load_snapshot, rebuild
-from indexer.simple import Renderer
-from indexer.store import ObjectStore
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore
 from tests.adversary import Adversary
 from tests.e2e.conftest import Filled
 from tests.e2e.costs import measure

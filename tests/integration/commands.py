@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.folder import FolderStore
-from indexer.s3 import S3Store
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
+from indexer.store.folder import FolderStore
+from indexer.store.s3 import S3Store
 from tests.servers import BUCKET, program
 
 # What the environment of whoever runs the tests says to the program or to its clients would decide what they show.

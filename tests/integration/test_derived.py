@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
 from tests.distributions import make_wheel
 from tests.fake_upstream import FakeUpstream
 from tests.integration.clients import Clients

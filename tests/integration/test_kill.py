@@ -7,7 +7,7 @@ from threading import Event, Lock
 
 import requests
 
-from indexer.log import ORIGIN, Log
+from indexer.log.log import ORIGIN, Log
 from tests.distributions import Distribution, make_wheel
 from tests.fake_upstream import FakeUpstream
 from tests.integration.commands import Place

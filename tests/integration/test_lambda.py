@@ -20,12 +20,12 @@ import pytest
 import requests
 
 from deploy.settings_file import encode_settings
-from indexer.claim import CLAIM_AGE, GATHER_SECONDS
-from indexer.log import ORIGIN, Log
-from indexer.rebuild import load_snapshot
-from indexer.s3 import S3Store
-from indexer.simple import Renderer
-from indexer.store import ObjectStore
+from indexer.derive.claim import CLAIM_AGE, GATHER_SECONDS
+from indexer.derive.rebuild import load_snapshot
+from indexer.log.log import ORIGIN, Log
+from indexer.simple.page import Renderer
+from indexer.store.base import ObjectStore
+from indexer.store.s3 import S3Store
 from pypi_lambda.front_doors import EDGE_ORIGIN, EDGE_VIEWER, FUNCTION_URL
 from tests.builders import PASSWORD, USERNAME, put_user, upload_form
 from tests.distributions import Distribution, make_wheel

@@ -21,10 +21,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from indexer.log import ORIGIN, Log
-from indexer.rebuild import load_snapshot
-from indexer.s3 import S3Store
-from indexer.simple import Renderer
+from indexer.derive.rebuild import load_snapshot
+from indexer.log.log import ORIGIN, Log
+from indexer.simple.page import Renderer
+from indexer.store.s3 import S3Store
 from pypi_lambda.front_doors import FUNCTION_URL
 from tests.answer_readers import read_answer
 from tests.builders import basic, put_user, upload_form

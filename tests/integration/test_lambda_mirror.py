@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from indexer.s3 import S3Store
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
+from indexer.store.s3 import S3Store
 from pypi_lambda.front_doors import FUNCTION_URL, REST_API, FrontDoor
 from pypi_lambda.remote import INLINE_BYTES
 from tests.builders import put_user

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import requests
 
-from indexer.s3 import S3Store
+from indexer.store.s3 import S3Store
 from pypi_lambda.front_doors import FUNCTION_URL
 from tests.answer_readers import read_answer
 from tests.builders import basic, put_user, upload_form

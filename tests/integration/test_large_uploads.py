@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from indexer.s3 import S3Store
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
+from indexer.store.s3 import S3Store
 from pypi_lambda.parts import PART_BYTES
 from pypi_lambda.sending import Sender, SendingFailed
 from tests.builders import PASSWORD, USERNAME, put_user

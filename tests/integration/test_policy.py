@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.events import timestamp
+from indexer.log.events import timestamp
 from pypi_lambda.clock import utc_now
 from tests.distributions import make_wheel
 from tests.fake_upstream import FakeUpstream

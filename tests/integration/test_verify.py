@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from indexer.store import ObjectStore
+from indexer.store.base import ObjectStore
 from tests.builders import contents
 from tests.distributions import make_wheel
 from tests.fake_upstream import FakeUpstream

@@ -1,0 +1,1 @@
+"""Archives: read to the byte, in bounded memory and time, hostile ones included."""

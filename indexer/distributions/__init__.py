@@ -1,0 +1,1 @@
+"""Distributions: their names, their versions, and what is said inside a wheel or an sdist."""

@@ -1,0 +1,174 @@
+"""The log: numbered objects without gaps, each written once. It is the only truth about private projects.
+
+A writer only ever writes the number after one it has seen, so a missing `head + 1` proves that everything up to `head`
+is everything there is. Each event carries the digest of the one before, so an edited or removed event is noticed by
+whoever reads past it.
+"""
+
+from collections.abc import Callable, Iterator
+
+from indexer.errors import AlreadyExists, CorruptObject, StoreUnavailable, TooLarge
+from indexer.keys import LOG, find_seq, log_key
+from indexer.log.events import Change, Event, decode_event, encode_event
+from indexer.store.base import ObjectStore, Stored
+from indexer.value import value
+
+MAX_EVENT_BYTES = 262_144  # 256 KiB: an event is about 500 bytes; a long list of reserved patterns a few thousand
+STEPS_BEFORE_LISTING = 4  # a tail this short is read number by number; a longer one is listed first
+READ_AT_ONCE = 64  # events fetched side by side
+
+
+@value
+class Head:
+    """A place in the log: the last event that is known, and its digest. `ORIGIN` is before the first."""
+
+    seq: int
+    digest: str
+
+
+ORIGIN = Head(seq=0, digest="")
+
+
+class Log:
+    """Appends to and reads from the log in one store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def find_next(self, head: Head) -> Event | None:
+        """Return the event after `head`, or None: then `head` is the end, as of some moment during this call.
+
+        Raises:
+            CorruptObject: the object is no event, or does not continue from `head`.
+        """
+        key = log_key(head.seq + 1)
+        stored = _find(self._store, key)
+        return None if stored is None else _continued(head, key, stored)
+
+    def get_event(self, seq: int) -> Event:
+        """Return the event with this number, whatever the one before it says.
+
+        Raises:
+            CorruptObject: it is missing, or none.
+        """
+        key = log_key(seq)
+        stored = _find(self._store, key)
+        if stored is None:
+            raise CorruptObject(key, "the event is missing")
+        event = decode_event(key, stored.body)
+        if event.seq != seq:
+            raise CorruptObject(key, f"the event says it is number {event.seq}")
+        return event
+
+    def read_between(self, after: int, last: int) -> Iterator[Event]:
+        """Yield the events after number `after` up to number `last`, both of which there are, in order.
+
+        Raises:
+            CorruptObject: one is unreadable, missing, or does not continue the one before.
+        """
+        yield from self._read_up_to(last, head_of(self.get_event(after)) if after else ORIGIN)
+
+    def read_after(self, head: Head) -> Iterator[Event]:
+        """Yield the events after `head`, in order, to the end.
+
+        Raises:
+            CorruptObject: an event is unreadable, missing before a later one, or does not continue the one before.
+        """
+        for _ in range(STEPS_BEFORE_LISTING):
+            event = self.find_next(head)
+            if event is None:
+                return
+            yield event
+            head = head_of(event)
+        yield from self._read_listed(head)
+
+    def _read_listed(self, head: Head) -> Iterator[Event]:
+        # A listing only tells how far the log goes. One that is read while others append may lack an event and have the
+        # one after it, which was written because the first was there.
+        last = head.seq
+        for stat in self._store.list(LOG, after=log_key(head.seq)):
+            last = find_seq(stat.key) or last
+            if last - head.seq >= READ_AT_ONCE:
+                for event in self._read_up_to(last, head):
+                    yield event
+                    head = head_of(event)
+        yield from self._read_up_to(last, head)
+
+    def _read_up_to(self, last: int, head: Head) -> Iterator[Event]:
+        while head.seq < last:
+            keys = [log_key(seq) for seq in range(head.seq + 1, min(last, head.seq + READ_AT_ONCE) + 1)]
+            calls = [_finder(self._store, key) for key in keys]
+            for key, stored in zip(keys, self._store.gather(*calls), strict=True):
+                if stored is None and key == log_key(last):
+                    # It was listed, so it exists: the store contradicts itself, and guessing would hide an event.
+                    raise StoreUnavailable(key, "a listed event cannot be read")
+                if stored is None:
+                    raise CorruptObject(key, "an event is missing before a later one")
+                event = _continued(head, key, stored)
+                yield event
+                head = head_of(event)
+
+    def append(
+        self,
+        head: Head,
+        change: Change,
+        *,
+        by: str,
+        at: str,
+        id: str,
+        client: str = "",
+        step: Callable[[Event], None] = lambda event: None,
+    ) -> Event:
+        """Write the change as the next event and return it: the commit of whatever it describes.
+
+        Args:
+            head: a place that has been seen; being behind costs only time.
+            id: random hex, new for each change.
+            client: from where the change was asked for; "" where that says nothing.
+            step: called with each event found on the way to the end; it may raise to withdraw the change.
+
+        Raises:
+            TooLarge: the event would be one that nobody reads.
+            StoreUnavailable: the store failed; the event may or may not have been written.
+        """
+        while True:
+            for event in self.read_after(head):
+                if event.id == id:  # an earlier try was written, only its answer was lost
+                    return event
+                step(event)
+                head = head_of(event)
+            seq = head.seq + 1
+            body = encode_event(seq=seq, id=id, prev=head.digest, at=at, by=by, client=client, change=change)
+            if len(body) > MAX_EVENT_BYTES:
+                raise TooLarge("an event", MAX_EVENT_BYTES)
+            event = decode_event(log_key(seq), body)  # before it is written: what cannot be read would end the log
+            try:
+                self._store.put_new(log_key(seq), body, content_type="application/json")
+            except AlreadyExists:
+                continue
+            return event
+
+
+def head_of(event: Event) -> Head:
+    """Return the place in the log right after this event."""
+    return Head(seq=event.seq, digest=event.digest)
+
+
+def _finder(store: ObjectStore, key: str) -> Callable[[], Stored | None]:
+    return lambda: _find(store, key)
+
+
+def _find(store: ObjectStore, key: str) -> Stored | None:
+    try:
+        return store.find(key, limit=MAX_EVENT_BYTES)
+    except TooLarge as fault:
+        raise CorruptObject(key, f"no event has more than {fault.limit:,} bytes") from None
+
+
+def _continued(head: Head, key: str, stored: Stored) -> Event:
+    event = decode_event(key, stored.body)
+    if event.seq != head.seq + 1:
+        raise CorruptObject(key, f"the event says it is number {event.seq}")
+    if event.prev != head.digest:
+        raise CorruptObject(key, "the event does not continue the one before it; one of the two was altered")
+    return event

@@ -1,0 +1,1 @@
+"""Pages of the simple API: their shapes, and how they are written and read back."""

@@ -1,0 +1,1 @@
+"""The upstream: asking it, and reading what it says."""

@@ -1,0 +1,1 @@
+"""Verification: all that is stored, compared with the log."""
