@@ -41,7 +41,7 @@ def serve(port: int, folder: Path) -> None:
     from granian.constants import HTTPModes, Interfaces
     from granian.log import LogLevels
 
-    from pypi_lambda.server import RUNTIME_THREADS, THREADS
+    from pypi_lambda.server.granian import RUNTIME_THREADS, THREADS
 
     server = Granian(
         "ceiling",

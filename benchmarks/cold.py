@@ -55,7 +55,7 @@ from benchmarks.report import Table, draw_bars, progress, write_results
 from benchmarks.stages import measure_stages
 from indexer.store.folder import FolderStore
 from indexer.store.s3 import S3Store
-from pypi_lambda.auth import PASSWORD_ROUNDS
+from pypi_lambda.access.auth import PASSWORD_ROUNDS
 from tests.lambda_environment import Function
 from tests.servers import BUCKET, S3Server, running_seaweedfs
 

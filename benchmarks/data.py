@@ -35,11 +35,11 @@ from indexer.store.folder import FolderStore
 from indexer.upstream.listing import parse_listing
 from indexer.upstream.sources import encode_sources
 from indexer.value import replace
-from pypi_lambda.auth import hash_password
+from pypi_lambda.access.auth import hash_password
+from pypi_lambda.access.records import UserRecord, encode_user
 from pypi_lambda.clock import utc_now
-from pypi_lambda.index import page_of
-from pypi_lambda.kept_pages import Check, KeptPage, KeptPages, Listed, Revision, digest_of
-from pypi_lambda.records import UserRecord, encode_user
+from pypi_lambda.mirror.kept_pages import Check, KeptPage, KeptPages, Listed, Revision, digest_of
+from pypi_lambda.view.index import page_of
 from tests.builders import MEMORY
 
 CACHE = ROOT / ".bench-cache"

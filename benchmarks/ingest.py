@@ -120,7 +120,7 @@ def measure(store: str, environ: Mapping[str, str], *, size: int) -> Ingested:
 
 def take_in_here() -> None:
     """Take the files in, into the index that the environment names, and print what that took."""
-    from pypi_lambda.service import make_service
+    from pypi_lambda.app.service import make_service
     from pypi_lambda.settings import read_settings
 
     mirror = make_service(read_settings(os.environ)).mirror

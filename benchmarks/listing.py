@@ -30,8 +30,8 @@ from benchmarks.processes import cpu_seconds, free_port, settle
 from benchmarks.report import ROOT, Table, write_results
 from indexer.keys import user_key
 from indexer.store.folder import FolderStore
-from pypi_lambda.auth import hash_password
-from pypi_lambda.records import UserRecord, encode_user
+from pypi_lambda.access.auth import hash_password
+from pypi_lambda.access.records import UserRecord, encode_user
 from tests.builders import basic, upload_form
 from tests.distributions import make_wheel
 

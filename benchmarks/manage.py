@@ -28,10 +28,10 @@ from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer
 from indexer.store.base import ObjectStore, Stat
 from indexer.store.folder import FolderStore
+from pypi_lambda.app.service import make_service
 from pypi_lambda.clock import new_id, utc_now
-from pypi_lambda.commands import parse_command
-from pypi_lambda.context import Context
-from pypi_lambda.service import make_service
+from pypi_lambda.command.context import Context
+from pypi_lambda.manage.registry import parse_command
 from pypi_lambda.settings import Settings
 from tests.builders import MEMORY
 

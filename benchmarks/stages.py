@@ -25,8 +25,13 @@ _IMPORTS: Mapping[str, tuple[str, ...]] = {
     "import hashlib": ("hashlib",),
     "import indexer": ("indexer.derive.rebuild", "indexer.store.s3"),
     "import pypi_lambda": (
-        *("pypi_lambda.service", "pypi_lambda.gateways", "pypi_lambda.control", "pypi_lambda.remote"),
-        *("pypi_lambda.notifications", "pypi_lambda.certificates"),
+        *(
+            "pypi_lambda.app.service",
+            "pypi_lambda.front_doors.requests",
+            "pypi_lambda.function.control",
+            "pypi_lambda.function.remote",
+        ),
+        *("pypi_lambda.function.notifications", "pypi_lambda.function.certificates"),
     ),
 }
 
@@ -69,7 +74,7 @@ def _main() -> None:
     from indexer.derive.snapshot import decode_snapshot
     from indexer.keys import SNAPSHOT_KEY
     from indexer.store.open import open_store
-    from pypi_lambda.certificates import name_bundle
+    from pypi_lambda.function.certificates import name_bundle
 
     name_bundle(os.environ)
     store = open_store(os.environ["BUCKET"], os.environ["REPO_BASE_PREFIX"])

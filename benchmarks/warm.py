@@ -34,11 +34,11 @@ from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
 from indexer.store.s3 import S3Store
 from indexer.upkeep.reindex import reindex
-from pypi_lambda.auth import hash_password
+from pypi_lambda.access.auth import hash_password
+from pypi_lambda.access.records import UserRecord, encode_user
+from pypi_lambda.app.service import Service, make_service, make_upstream, renderer_of
 from pypi_lambda.clock import new_id, utc_now
-from pypi_lambda.gateways import find_front_door, read_request, write_response
-from pypi_lambda.records import UserRecord, encode_user
-from pypi_lambda.service import Service, make_service, make_upstream, renderer_of
+from pypi_lambda.front_doors.requests import find_front_door, read_request, write_response
 from pypi_lambda.settings import Settings
 from tests.distributions import make_wheel
 from tests.fake_upstream import FakeUpstream

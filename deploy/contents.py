@@ -33,10 +33,8 @@ LEFT_OUT = (
     "*/__main__.py",
     # the command line and the server of a laptop
     "pypi_lambda/cli/*",
-    "pypi_lambda/progress.py",
-    "pypi_lambda/sending.py",
-    "pypi_lambda/server.py",
-    "pypi_lambda/wsgi.py",
+    "pypi_lambda/terminal/*",
+    "pypi_lambda/server/*",
     # the backend for PyPy
     "zstandard/_cffi.*",
     "zstandard/backend_cffi.py",

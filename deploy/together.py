@@ -15,8 +15,8 @@ from pypi_lambda.together import MARSHAL_VERSION
 # What the function imports on its way to the first answer, most of it within functions.
 ROOTS = (
     *("indexer.store.begun", "indexer.keys", "indexer.store.open", "indexer.store.s3"),
-    *("pypi_lambda.certificates", "pypi_lambda.settings", "pypi_lambda.invocations"),
-    *("pypi_lambda.logins", "pypi_lambda.throttle", "pypi_lambda.verifiers"),
+    *("pypi_lambda.function.certificates", "pypi_lambda.settings", "pypi_lambda.function.invocations"),
+    *("pypi_lambda.access.logins", "pypi_lambda.access.throttle", "pypi_lambda.access.verifiers"),
 )
 HEADER_BYTES = 16  # of a .pyc: magic number, flags, hash (PEP 552)
 

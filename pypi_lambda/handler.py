@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pypi_lambda.invocations import Function
+    from pypi_lambda.function.invocations import Function
 
 
 def _initialise() -> "Function":
@@ -21,7 +21,7 @@ def _initialise() -> "Function":
     from indexer.keys import SNAPSHOT_KEY
     from indexer.store.begun import begin
     from indexer.store.open import open_store
-    from pypi_lambda.certificates import name_bundle
+    from pypi_lambda.function.certificates import name_bundle
     from pypi_lambda.settings import load_environ, read_settings
 
     name_bundle(os.environ)
@@ -30,7 +30,7 @@ def _initialise() -> "Function":
     store = open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
     find_snapshot = begin(lambda: store.find(SNAPSHOT_KEY))
 
-    from pypi_lambda.invocations import make_function
+    from pypi_lambda.function.invocations import make_function
 
     return make_function(settings, store, find_snapshot)
 

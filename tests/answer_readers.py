@@ -8,7 +8,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pypi_lambda.front_doors import (
+from pypi_lambda.front_doors.table import (
     ALB,
     ALB_MULTI_VALUE,
     EDGE_ORIGIN,

@@ -22,12 +22,12 @@ from indexer.log.log import ORIGIN, Log
 from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
 from indexer.upkeep.reindex import reindex
-from pypi_lambda.auth import hash_password
+from pypi_lambda.access.auth import hash_password
+from pypi_lambda.access.records import UserRecord, encode_user
+from pypi_lambda.app.service import Service, make_service, make_upstream, renderer_of
 from pypi_lambda.http.model import Readable
-from pypi_lambda.records import UserRecord, encode_user
-from pypi_lambda.service import Service, make_service, make_upstream, renderer_of
+from pypi_lambda.server.wsgi import wsgi_application
 from pypi_lambda.settings import Settings
-from pypi_lambda.wsgi import wsgi_application
 from tests.builders import AT, NOW, basic, ids, upload_form
 from tests.distributions import Distribution
 from tests.fake_upstream import FakeUpstream

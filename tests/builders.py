@@ -37,21 +37,21 @@ from indexer.simple.page import Renderer
 from indexer.simple.root_text import ROOT_TEXTS
 from indexer.store.base import ObjectStore
 from indexer.upstream.client import Upstream
-from pypi_lambda.app import App
-from pypi_lambda.auth import Authenticator, hash_password
-from pypi_lambda.delivery import Delivery
-from pypi_lambda.documents import Documents
-from pypi_lambda.health import Health
+from pypi_lambda.access.auth import Authenticator, hash_password
+from pypi_lambda.access.records import UserRecord, encode_user
+from pypi_lambda.app.app import App
+from pypi_lambda.app.delivery import Delivery
+from pypi_lambda.app.documents import Documents
+from pypi_lambda.app.health import Health
+from pypi_lambda.cooldown.offered import Offers
 from pypi_lambda.http.model import Request, Response
-from pypi_lambda.index import Index
-from pypi_lambda.ingestion import Ingestions
-from pypi_lambda.mirror import Mirror
-from pypi_lambda.mirrored_pages import MirroredPages
-from pypi_lambda.offered import Offers
-from pypi_lambda.parts import LocalCommits, Parts
-from pypi_lambda.policy import Policy
-from pypi_lambda.records import UserRecord, encode_user
-from pypi_lambda.upload import Publisher
+from pypi_lambda.mirror.files import Mirror
+from pypi_lambda.mirror.ingestion import Ingestions
+from pypi_lambda.mirror.pages import MirroredPages
+from pypi_lambda.publish.parts import LocalCommits, Parts
+from pypi_lambda.publish.upload import Publisher
+from pypi_lambda.view.index import Index
+from pypi_lambda.view.policy import Policy
 from tests.distributions import Distribution
 
 AT = "2024-11-23T10:20:30.000040Z"

@@ -6,10 +6,10 @@ from typing import Any
 
 from indexer.store.base import ObjectStore
 from indexer.value import replace
+from pypi_lambda.app.service import make_service
 from pypi_lambda.clock import new_id, utc_now
-from pypi_lambda.commands import parse_command
-from pypi_lambda.context import Context, Progress, no_progress
-from pypi_lambda.service import make_service
+from pypi_lambda.command.context import Context, Progress, no_progress
+from pypi_lambda.manage.registry import parse_command
 from pypi_lambda.settings import Settings
 
 NO_UPSTREAM = "http://127.0.0.1:1/simple/"

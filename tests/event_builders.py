@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote
 
-from pypi_lambda.front_doors import (
+from pypi_lambda.front_doors.table import (
     ALB,
     ALB_MULTI_VALUE,
     EDGE_ORIGIN,

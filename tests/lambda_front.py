@@ -8,14 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pypi_lambda.front_doors import (
-    ALB,
-    ALB_MULTI_VALUE,
-    FUNCTION_URL,
-    REST_API,
-    EventShape,
-    FrontDoor,
-)
+from pypi_lambda.front_doors.table import ALB, ALB_MULTI_VALUE, FUNCTION_URL, REST_API, EventShape, FrontDoor
 from tests.answer_readers import Refused, read_answer
 from tests.event_builders import BUILDERS
 from tests.lambda_invocations import RequestTooLarge, TooManyRequests

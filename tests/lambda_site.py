@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pypi_lambda.front_doors import FUNCTION_URL, FrontDoor
+from pypi_lambda.front_doors.table import FUNCTION_URL, FrontDoor
 from tests.answer_readers import read_answer
 from tests.builders import PASSWORD, USERNAME, basic
 from tests.event_builders import BUILDERS

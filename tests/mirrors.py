@@ -13,10 +13,10 @@ from indexer.names import ProjectName
 from indexer.simple.page import Renderer, decompress
 from indexer.store.base import ObjectStore
 from indexer.upstream.client import Upstream
-from pypi_lambda.index import ReadAhead
-from pypi_lambda.ingestion import WAIT_SECONDS, Ingestions
-from pypi_lambda.mirror import Mirror
-from pypi_lambda.mirrored_pages import MirroredPages
+from pypi_lambda.mirror.files import Mirror
+from pypi_lambda.mirror.ingestion import WAIT_SECONDS, Ingestions
+from pypi_lambda.mirror.pages import MirroredPages
+from pypi_lambda.view.index import ReadAhead
 from tests.fake_upstream import FakeUpstream
 
 SIX = ProjectName("six")

@@ -15,7 +15,7 @@ from indexer.keys import log_key, user_key
 from indexer.log.events import UserPut, UserRemoved
 from indexer.log.log import ORIGIN, Log, head_of
 from indexer.store.folder import FolderStore
-from pypi_lambda.admin import (
+from pypi_lambda.access.admin import (
     MAX_PASSWORD_LENGTH,
     MAX_USERNAME_LENGTH,
     ListedUser,
@@ -24,10 +24,10 @@ from pypi_lambda.admin import (
     check_password,
     check_username,
 )
-from pypi_lambda.auth import Authenticator, hash_password
+from pypi_lambda.access.auth import Authenticator, hash_password
+from pypi_lambda.access.records import User, decode_user
 from pypi_lambda.http.faults import Unauthorized
 from pypi_lambda.http.headers import parse_basic
-from pypi_lambda.records import User, decode_user
 from tests.adversary import Adversary, Crash, Fault, Mischief
 from tests.builders import AT, NOW, basic, contents, ids, write_log
 from tests.mirrors import PATIENCE_SECONDS

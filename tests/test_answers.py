@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pypi_lambda.answers import write_response
-from pypi_lambda.front_doors import (
+from pypi_lambda.front_doors.answers import write_response
+from pypi_lambda.front_doors.table import (
     ALB,
     ALB_MULTI_VALUE,
     EDGE_ORIGIN,

@@ -17,8 +17,8 @@ from indexer.log.events import FileRemoved, FileYanked, NamesReserved
 from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer, decompress
 from indexer.store.folder import FolderStore
+from pypi_lambda.app.service import make_service
 from pypi_lambda.http.model import Request
-from pypi_lambda.service import make_service
 from tests.adversary import Adversary, Fault, Mischief
 from tests.apps import HTML, JSON, LEGACY, READER, UPLOADER, Answer, Site, running_site
 from tests.builders import AT, added, basic, body_of, make_app, put_user, request, upload_request

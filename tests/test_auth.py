@@ -18,12 +18,12 @@ from indexer.errors import CorruptObject
 from indexer.keys import user_key
 from indexer.store.base import Stored
 from indexer.store.folder import FolderStore
-from pypi_lambda.auth import PASSWORD_ROUNDS, Authenticator, hash_password, read_claim
+from pypi_lambda.access.auth import PASSWORD_ROUNDS, Authenticator, hash_password, read_claim
+from pypi_lambda.access.logins import MAX_REMEMBERED
+from pypi_lambda.access.records import User, UserRecord, decode_user, encode_user
+from pypi_lambda.access.throttle import PAIR, USER
+from pypi_lambda.access.tokens import TokenChecker, TokenRecord, encode_token, make_token
 from pypi_lambda.http.faults import TooManyRequests, Unauthorized
-from pypi_lambda.logins import MAX_REMEMBERED
-from pypi_lambda.records import User, UserRecord, decode_user, encode_user
-from pypi_lambda.throttle import PAIR, USER
-from pypi_lambda.tokens import TokenChecker, TokenRecord, encode_token, make_token
 from tests.apps import Site, running_site
 from tests.builders import AT, NOW, basic
 from tests.mirrors import PATIENCE_SECONDS

@@ -11,10 +11,10 @@ from bs4 import BeautifulSoup, Tag
 from indexer.keys import user_key
 from indexer.log.events import FileRemoved, FileYanked, ProjectStatusSet
 from indexer.names import Filename, ProjectName
-from pypi_lambda.auth import hash_password
+from pypi_lambda.access.auth import hash_password
+from pypi_lambda.access.records import UserRecord, encode_user
 from pypi_lambda.browse.detail import MAX_ROWS, shown_size
 from pypi_lambda.browse.readme import MAX_MARKUP_BYTES, render_description
-from pypi_lambda.records import UserRecord, encode_user
 from tests.apps import READER, Answer, Site, running_site
 from tests.builders import added
 from tests.distributions import Distribution, make_metadata, make_wheel

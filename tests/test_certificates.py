@@ -12,7 +12,7 @@ import trustme
 
 from indexer.errors import StoreUnavailable
 from indexer.store.s3 import S3Store
-from pypi_lambda.certificates import BUNDLES, name_bundle
+from pypi_lambda.function.certificates import BUNDLES, name_bundle
 from tests.servers import BUCKET
 
 

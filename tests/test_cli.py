@@ -12,9 +12,9 @@ from indexer.keys import user_key
 from indexer.simple.page import Renderer
 from indexer.store.folder import FolderStore
 from pypi_lambda import __version__
-from pypi_lambda.auth import Authenticator
+from pypi_lambda.access.auth import Authenticator
+from pypi_lambda.access.records import User
 from pypi_lambda.cli import main
-from pypi_lambda.records import User
 from pypi_lambda.settings import SETTINGS
 from tests.builders import added, contents, write_log
 from tests.distributions import make_wheel

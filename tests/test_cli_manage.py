@@ -14,13 +14,13 @@ from indexer.log.log import ORIGIN, Log, head_of
 from indexer.names import ProjectName
 from indexer.simple.page import Renderer
 from indexer.store.folder import FolderStore
+from pypi_lambda.access.records import decode_user
 from pypi_lambda.cli import SECTIONS, main
 from pypi_lambda.cli.audit import render_event
-from pypi_lambda.cli.place import printable
 from pypi_lambda.manage.audit import document_of
 from pypi_lambda.manage.projects import MAX_FILES_SHOWN
-from pypi_lambda.records import decode_user
 from pypi_lambda.settings import SETTINGS
+from pypi_lambda.terminal.place import printable
 from tests.builders import AT, added, chain, contents, event_bytes, sha256, write_log
 
 OLD, WHEEL, SDIST = (

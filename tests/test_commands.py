@@ -4,10 +4,10 @@ import pytest
 
 from indexer.errors import InvalidValue
 from indexer.log.log import Head
-from pypi_lambda.arguments import Secret, Text
-from pypi_lambda.commands import COMMANDS, find_command
-from pypi_lambda.context import Command
+from pypi_lambda.command.arguments import Secret, Text
+from pypi_lambda.command.context import Command
 from pypi_lambda.manage.index import Rebuild, Reindex
+from pypi_lambda.manage.registry import COMMANDS, find_command
 from pypi_lambda.manage.retention import CollectGarbage
 from pypi_lambda.manage.stats import Stats
 from pypi_lambda.manage.users import PutUser, RemoveUser

@@ -9,10 +9,10 @@ from pathlib import Path
 import boto3
 import pytest
 
-from pypi_lambda.commands import find_command
-from pypi_lambda.control import PAUSES_SECONDS, Control
+from pypi_lambda.function.control import PAUSES_SECONDS, Control
+from pypi_lambda.function.remote import REPAIR_EVERY_SECONDS, RemoteRebuilds
 from pypi_lambda.manage.index import Rebuild
-from pypi_lambda.remote import REPAIR_EVERY_SECONDS, RemoteRebuilds
+from pypi_lambda.manage.registry import find_command
 from tests.lambda_control import CONFLICT, INVOKE, INVOKE_DENIED, THROTTLED, UPDATE, UPDATE_DENIED, ControlPlane
 from tests.lambda_environment import Function, make_runtime
 from tests.lambda_runtime import LambdaService

@@ -19,10 +19,10 @@ from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
 from indexer.store.s3 import S3Store
 from indexer.value import replace
-from pypi_lambda.copies import Copies
+from pypi_lambda.app.copies import Copies
 from pypi_lambda.http.headers import Format
 from pypi_lambda.http.model import Request, Response
-from pypi_lambda.index import page_of
+from pypi_lambda.view.index import page_of
 from tests.builders import contents, file, project, request, root_html, root_json
 from tests.servers import BUCKET, S3Server
 

@@ -32,11 +32,11 @@ from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
 from indexer.upkeep.reindex import reindex
 from indexer.upstream.client import Upstream
-from pypi_lambda.admin import Users
-from pypi_lambda.app import App
-from pypi_lambda.dropbox import take_all
-from pypi_lambda.index import Index
-from pypi_lambda.upload import Publisher
+from pypi_lambda.access.admin import Users
+from pypi_lambda.app.app import App
+from pypi_lambda.publish.dropbox import take_all
+from pypi_lambda.publish.upload import Publisher
+from pypi_lambda.view.index import Index
 from tests.adversary import Adversary, Call, Crash, Fault, Mischief
 from tests.builders import (
     MEMORY,

@@ -12,7 +12,7 @@ from indexer.names import Filename, ProjectName
 from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
 from indexer.store.s3 import S3Store
-from pypi_lambda.delivery import REUSED_SECONDS, SIGNED_SECONDS, Delivery
+from pypi_lambda.app.delivery import REUSED_SECONDS, SIGNED_SECONDS, Delivery
 from pypi_lambda.http.faults import NotFound
 from pypi_lambda.http.model import Request
 from tests.apps import Answer, Site, running_site

@@ -12,10 +12,10 @@ from pip._internal.index.collector import IndexContent, parse_links
 
 from indexer.log.events import FileRemoved, FileUnyanked, FileYanked, ProjectStatusSet
 from indexer.names import Filename, ProjectName
-from pypi_lambda.documents import MAX_SDIST_BYTES, SERIAL
-from pypi_lambda.front_doors import FRONT_DOORS
-from pypi_lambda.gateways import read_request
-from pypi_lambda.wsgi import wsgi_application
+from pypi_lambda.app.documents import MAX_SDIST_BYTES, SERIAL
+from pypi_lambda.front_doors.requests import read_request
+from pypi_lambda.front_doors.table import FRONT_DOORS
+from pypi_lambda.server.wsgi import wsgi_application
 from tests.apps import HTML, JSON, UPLOADER, Answer, Site, call, environ, running_site
 from tests.builders import basic, body_of
 from tests.distributions import make_sdist, make_wheel

@@ -12,9 +12,9 @@ from indexer.log.log import ORIGIN, Log
 from indexer.simple.page import Renderer
 from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
-from pypi_lambda.dropbox import take, take_all
-from pypi_lambda.index import Index
-from pypi_lambda.upload import Publisher
+from pypi_lambda.publish.dropbox import take, take_all
+from pypi_lambda.publish.upload import Publisher
+from pypi_lambda.view.index import Index
 from tests.builders import NOW, contents, ids
 from tests.distributions import Distribution, make_metadata, make_sdist, make_wheel
 

@@ -17,7 +17,7 @@ from indexer.names import Filename, ProjectName
 from indexer.store.s3 import S3Store
 from indexer.value import replace
 from pypi_lambda.clock import utc_now
-from pypi_lambda.index import Standing
+from pypi_lambda.view.index import Standing
 from tests.apps import HTML, JSON, Answer, Site, running_site
 from tests.builders import AT, added, make_app, put_user, request, upload_request
 from tests.distributions import Distribution, make_sdist, make_wheel

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from indexer.upstream.entry import read_specifiers, read_time, read_values
-from pypi_lambda.moments import find_moment
+from pypi_lambda.cooldown.moments import find_moment
 
 URL = "https://upstream.example/simple/six/"
 

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.distributions.distribution import check_distribution
-from pypi_lambda.forms import (
+from pypi_lambda.http.faults import BadRequest, PayloadTooLarge, RequestError, UnsupportedMediaType
+from pypi_lambda.http.model import Readable
+from pypi_lambda.publish.forms import (
     MAX_FIELD_BYTES,
     MAX_PARTS,
     MAX_TEXT_BYTES,
@@ -21,8 +23,6 @@ from pypi_lambda.forms import (
     check_digests,
     read_upload,
 )
-from pypi_lambda.http.faults import BadRequest, PayloadTooLarge, RequestError, UnsupportedMediaType
-from pypi_lambda.http.model import Readable
 
 CAPTURED = Path(__file__).parent / "data" / "uploads"
 CAPTURED_HEADERS: dict[str, dict[str, str]] = json.loads((CAPTURED / "headers.json").read_text("utf-8"))

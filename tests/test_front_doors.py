@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pypi_lambda.front_doors import (
+from pypi_lambda.front_doors.table import (
     ALB,
     ALB_MULTI_VALUE,
     EDGE_ORIGIN,

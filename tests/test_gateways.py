@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pypi_lambda.front_doors import (
+from pypi_lambda.front_doors.requests import read_request
+from pypi_lambda.front_doors.table import (
     ALB,
     ALB_MULTI_VALUE,
     EDGE_ORIGIN,
@@ -28,7 +29,6 @@ from pypi_lambda.front_doors import (
     find_front_door,
     response_limit,
 )
-from pypi_lambda.gateways import read_request
 from pypi_lambda.http.faults import BadRequest, PayloadTooLarge, RequestError, UriTooLong
 from pypi_lambda.http.model import Request
 from tests import event_builders

@@ -16,8 +16,16 @@ from indexer.log.log import ORIGIN, Log
 from indexer.simple.page import Renderer
 from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
-from pypi_lambda.front_doors import EDGE_ORIGIN, EDGE_VIEWER, FRONT_DOORS, HTTP_API_1, HTTP_API_2, REST_API, FrontDoor
-from pypi_lambda.remote import INLINE_BYTES
+from pypi_lambda.front_doors.table import (
+    EDGE_ORIGIN,
+    EDGE_VIEWER,
+    FRONT_DOORS,
+    HTTP_API_1,
+    HTTP_API_2,
+    REST_API,
+    FrontDoor,
+)
+from pypi_lambda.function.remote import INLINE_BYTES
 from tests.builders import USERNAME, added, basic, contents, put_user, upload_form, write_log
 from tests.distributions import Distribution, make_metadata, make_wheel
 from tests.event_builders import BUILDERS

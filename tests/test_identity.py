@@ -17,9 +17,9 @@ from indexer.simple.page import Renderer
 from indexer.store.folder import FolderStore
 from indexer.upkeep.adopt import adopt
 from indexer.value import replace
+from pypi_lambda.access.records import User
 from pypi_lambda.http.faults import Conflict
-from pypi_lambda.publishable import Candidate
-from pypi_lambda.records import User
+from pypi_lambda.publish.rules import Candidate
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import AT, added, file, ids, make_app, project, put_user, sha256, upload_request, write_log
 from tests.contexts import run_command

@@ -19,8 +19,8 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 # What a container imports before its first request.
 HOT = (
-    "pypi_lambda.app",
-    "pypi_lambda.service",
+    "pypi_lambda.app.app",
+    "pypi_lambda.app.service",
     "indexer.derive.snapshot",
     "indexer.log.log",
     "indexer.log.project",
@@ -89,7 +89,7 @@ def tracked_files() -> list[Path]:
 
 def test_modules_are_found() -> None:
     """These tests look at all modules of both packages."""
-    assert {"indexer", "indexer.log.log", "pypi_lambda.app", "pypi_lambda.cli"} <= MODULES.keys()
+    assert {"indexer", "indexer.log.log", "pypi_lambda.app.app", "pypi_lambda.cli"} <= MODULES.keys()
     assert len(MODULES) > 40
 
 
@@ -164,7 +164,7 @@ def test_hot_path_is_light() -> None:
 def test_what_is_rarely_asked_for_is_not_loaded() -> None:
     """The legacy JSON API and the root listing cost nothing to a container that is not asked for them."""
     rare = {
-        "pypi_lambda.documents",
+        "pypi_lambda.app.documents",
         "indexer.simple.legacy",
         "indexer.distributions.versions",
         "indexer.derive.root",

@@ -8,7 +8,7 @@ from threading import Event, Lock, Semaphore
 import pytest
 
 from indexer.errors import StoreUnavailable, UpstreamUnavailable
-from pypi_lambda.ingestion import MAX_AT_ONCE, RETRY_AFTER_SECONDS, Ingestions
+from pypi_lambda.mirror.ingestion import MAX_AT_ONCE, RETRY_AFTER_SECONDS, Ingestions
 from tests.mirrors import PATIENCE_SECONDS
 
 

@@ -16,8 +16,7 @@ from indexer.store.base import Stored
 from indexer.store.folder import FolderStore
 from indexer.upstream.sources import Source, encode_sources
 from indexer.value import replace
-from pypi_lambda.index import page_of
-from pypi_lambda.kept_pages import (
+from pypi_lambda.mirror.kept_pages import (
     CONFIRM_SECONDS,
     Check,
     KeptPage,
@@ -28,6 +27,7 @@ from pypi_lambda.kept_pages import (
     digest_of,
     encode_check,
 )
+from pypi_lambda.view.index import page_of
 from tests.adversary import Adversary, Call, Crash, Fault, Mischief
 
 NAME = ProjectName("six")

@@ -232,7 +232,7 @@ def test_pip_can_install_into_a_folder(root: Path, tmp_path: Path) -> None:
     zipped = shutil.make_archive(str(tmp_path / "function"), "zip", target)
     with zipfile.ZipFile(zipped) as archive:
         archive.extractall(tmp_path / "unpacked")
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import boto3, pypi_lambda.app, indexer.store.s3"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import boto3, pypi_lambda.app.app, indexer.store.s3"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, str(tmp_path / "unpacked")], timeout=120, check=False
     )

@@ -14,8 +14,8 @@ from indexer.names import ProjectName
 from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
 from indexer.value import replace
-from pypi_lambda.commands import parse_command
 from pypi_lambda.manage.audit import MAX_LOOKED_AT, parse_since
+from pypi_lambda.manage.registry import parse_command
 from tests.adversary import Adversary
 from tests.builders import AT, NOW, added, event_bytes, ids, sha256
 from tests.contexts import run_command, running_context

@@ -20,7 +20,7 @@ from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
 from indexer.value import replace
 from pypi_lambda.clock import utc_now
-from pypi_lambda.commands import parse_command
+from pypi_lambda.manage.registry import parse_command
 from tests.adversary import Adversary
 from tests.builders import added, contents, file, project, write_log
 from tests.contexts import run_command, running_context

@@ -10,12 +10,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from indexer.store.folder import FolderStore
-from pypi_lambda.emf import MetricLines
-from pypi_lambda.health import Health
+from pypi_lambda.app.health import Health
 from pypi_lambda.http.model import Request, Response
-from pypi_lambda.logs import REQUEST_ID, JsonFormatter
-from pypi_lambda.metrics import Metrics, TimedStore, Timing, kind_of, metered
-from pypi_lambda.prometheus import render
+from pypi_lambda.metrics.emf import MetricLines
+from pypi_lambda.metrics.metrics import Metrics, TimedStore, Timing, kind_of, metered
+from pypi_lambda.metrics.prometheus import render
+from pypi_lambda.server.logs import REQUEST_ID, JsonFormatter
 from tests.apps import Site, running_site
 from tests.builders import NOW, request
 from tests.distributions import make_wheel

@@ -18,8 +18,8 @@ from indexer.names import Filename, ProjectName
 from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
 from pypi_lambda.http.faults import NotFound
-from pypi_lambda.mirror import Mirror
-from pypi_lambda.revisions import DEFAULT_FRESH_SECONDS
+from pypi_lambda.mirror.files import Mirror
+from pypi_lambda.mirror.revisions import DEFAULT_FRESH_SECONDS
 from tests.adversary import Adversary, Crash, Fault, Mischief
 from tests.apps import JSON, Site, running_site
 from tests.distributions import make_sdist, make_wheel

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import InvalidValue
-from pypi_lambda.moments import ACCEPTED, find_moment, parse_moment
+from pypi_lambda.cooldown.moments import ACCEPTED, find_moment, parse_moment
 
 NOW = datetime(2026, 11, 23, 10, 20, 30, tzinfo=UTC)
 

@@ -13,8 +13,8 @@ from indexer.log.events import NamesReserved
 from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
 from indexer.upkeep.reindex import reindex
-from pypi_lambda.health import Health
-from pypi_lambda.service import make_upstream, renderer_of
+from pypi_lambda.app.health import Health
+from pypi_lambda.app.service import make_upstream, renderer_of
 from pypi_lambda.settings import Settings, read_settings
 from tests.apps import HTML, JSON, Site, running_site
 from tests.builders import NOW, ids

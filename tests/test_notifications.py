@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pypi_lambda.notifications import find_created
+from pypi_lambda.function.notifications import find_created
 from tests.event_builders import edge_viewer, function_url
 
 

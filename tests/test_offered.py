@@ -14,10 +14,10 @@ from indexer.log.events import timestamp
 from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer, compress, decompress
 from indexer.store.folder import FolderStore
+from pypi_lambda.cooldown.offered import Choice, Offers, choose, with_choice
 from pypi_lambda.http.faults import Forbidden, NotFound
-from pypi_lambda.index import Page, page_of
-from pypi_lambda.offered import Choice, Offers, choose, with_choice
-from pypi_lambda.policy import Policy
+from pypi_lambda.view.index import Page, page_of
+from pypi_lambda.view.policy import Policy
 from tests.builders import file, project
 
 NOW = datetime(2026, 11, 23, 10, 20, 30, tzinfo=UTC)

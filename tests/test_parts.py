@@ -14,14 +14,14 @@ from indexer.simple.page import Renderer
 from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
 from indexer.store.s3 import S3Store
-from pypi_lambda.dropbox import take_all
+from pypi_lambda.access.records import User
 from pypi_lambda.http.faults import BadRequest, Conflict, Forbidden, NotFound, PayloadTooLarge
 from pypi_lambda.http.model import Response
-from pypi_lambda.index import Index
-from pypi_lambda.parts import Announced, LocalCommits, Parts, upload_id
-from pypi_lambda.records import User
+from pypi_lambda.publish.dropbox import take_all
+from pypi_lambda.publish.parts import Announced, LocalCommits, Parts, upload_id
+from pypi_lambda.publish.upload import Publisher
 from pypi_lambda.shared import TakesLonger
-from pypi_lambda.upload import Publisher
+from pypi_lambda.view.index import Index
 from tests.builders import NOW, added, contents, ids, make_app, put_user, request, write_log
 from tests.contexts import run_command
 from tests.distributions import Distribution, make_metadata, make_sdist, make_wheel

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.names import ProjectName
-from pypi_lambda.policy import Policy
-from pypi_lambda.service import policy_of
+from pypi_lambda.app.service import policy_of
 from pypi_lambda.settings import Settings, read_settings
+from pypi_lambda.view.policy import Policy
 
 WEEK = timedelta(days=7)
 names = st.from_regex(r"[ab]{1,3}(-[ab]{1,2}){0,2}", fullmatch=True).map(ProjectName)

@@ -47,8 +47,8 @@ def test_what_a_cold_start_never_loads() -> None:
     """Neither OpenSSL nor `platform`, which take a fifth of an init, are imported on its way."""
     code = (
         "import sys; before = set(sys.modules); "
-        "import indexer.store.s3, pypi_lambda.service, pypi_lambda.gateways, pypi_lambda.remote, pypi_lambda.logins; "
-        "import pypi_lambda.verifiers; "
+        "import indexer.store.s3, pypi_lambda.app.service, pypi_lambda.front_doors.requests, pypi_lambda.function.remote, pypi_lambda.access.logins; "
+        "import pypi_lambda.access.verifiers; "
         "unwanted = {'_hashlib', 'hashlib', 'hmac', 'platform', 'dataclasses', 'inspect'}; "
         "print(*unwanted.intersection(sys.modules) - before)"
     )

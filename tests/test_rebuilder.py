@@ -10,7 +10,7 @@ from indexer.derive.rebuild import load_snapshot
 from indexer.log.log import head_of
 from indexer.simple.page import Renderer
 from indexer.store.folder import FolderStore
-from pypi_lambda.rebuilder import Rebuilder
+from pypi_lambda.app.rebuilder import Rebuilder
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import added, contents, write_log
 from tests.mirrors import PATIENCE_SECONDS

@@ -25,7 +25,7 @@ from indexer.store.folder import FolderStore
 from indexer.upkeep.reindex import Reindexed, reindex
 from indexer.upkeep.retention import KEEP_PAGES, KEEP_SUPERSEDED, KEEP_TRANSIENT
 from indexer.upstream.client import Upstream
-from pypi_lambda.policy import Policy
+from pypi_lambda.view.policy import Policy
 from tests.adversary import Adversary
 from tests.builders import AT, NOW, added, contents, ids, write_log
 from tests.distributions import make_wheel

@@ -30,9 +30,9 @@ from indexer.upkeep.retention import (
 )
 from indexer.upkeep.survey import survey
 from indexer.value import replace
+from pypi_lambda.app.service import make_service
 from pypi_lambda.clock import utc_now
-from pypi_lambda.service import make_service
-from pypi_lambda.uses import YOUNG, Uses
+from pypi_lambda.mirror.uses import YOUNG, Uses
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import contents
 from tests.distributions import make_wheel

@@ -28,8 +28,8 @@ from indexer.log.events import Change, FileYanked, NamesReserved, UpstreamRefres
 from indexer.names import Filename, ProjectName
 from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
-from pypi_lambda.policy import Policy
-from pypi_lambda.root_listing import RootListings
+from pypi_lambda.app.root_listing import RootListings
+from pypi_lambda.view.policy import Policy
 from tests.builders import added, chain, contents, names
 
 UPSTREAM = [ProjectName(name) for name in ("a", "a-b", "numpy", "our-secret", "six")]

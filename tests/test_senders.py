@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from indexer.errors import InvalidValue
-from pypi_lambda.senders import refuse_foreign
+from pypi_lambda.function.senders import refuse_foreign
 
 # Shapes of the pages of "Invoking Lambda with events from other AWS services" in the AWS Lambda developer guide.
 FOREIGN: list[tuple[Any, str]] = [

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import InvalidValue
+from pypi_lambda.server.wsgi import create
 from pypi_lambda.settings import SETTINGS, Settings, check_setting, load_environ, read_settings
-from pypi_lambda.wsgi import create
 
 BUCKET = {"BUCKET": "a-bucket"}
 A_BUCKET = "a bucket as 'name' or 's3://name', or a folder as 'file:///folder'"

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pypi_lambda.access.throttle import ADDRESS, MAX_COUNTED, MAX_KNOWN, PAIR, USER, Throttle, network_of
 from pypi_lambda.http.faults import TooManyRequests
 from pypi_lambda.http.model import Response
-from pypi_lambda.throttle import ADDRESS, MAX_COUNTED, MAX_KNOWN, PAIR, USER, Throttle, network_of
 
 HOME, ELSEWHERE = "192.0.2.1", "198.51.100.7"
 

@@ -21,8 +21,8 @@ sys.path.insert(0, sys.argv[1])
 if sys.argv[2] == "together":
     from pypi_lambda.together import install
     install()
-import pypi_lambda.invocations, pypi_lambda.logins, pypi_lambda.throttle, pypi_lambda.verifiers, indexer.store.s3
-import indexer.store.begun, pypi_lambda.certificates
+import pypi_lambda.function.invocations, pypi_lambda.access.logins, pypi_lambda.access.throttle, pypi_lambda.access.verifiers, indexer.store.s3
+import indexer.store.begun, pypi_lambda.function.certificates
 def shown(module):
     spec = module.__spec__
     names = sorted(name for name in vars(module) if not name.startswith("__") and name != "together")
@@ -32,7 +32,7 @@ ours.pop("pypi_lambda.together", None)
 print(json.dumps({
     "modules": {name: shown(module) for name, module in sorted(ours.items())},
     "files": sorted(name for name, module in ours.items() if type(module.__spec__.loader).__name__ != "Finder"),
-    "late": pypi_lambda.gateways.__name__ and __import__("indexer.store.folder").folder.__file__,
+    "late": pypi_lambda.front_doors.requests.__name__ and __import__("indexer.store.folder").folder.__file__,
 }))
 """
 

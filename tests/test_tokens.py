@@ -22,14 +22,11 @@ from indexer.names import ProjectName
 from indexer.store.base import ObjectStore, Stored
 from indexer.store.folder import FolderStore
 from indexer.value import replace
-from pypi_lambda.auth import Authenticator, read_claim
-from pypi_lambda.commands import parse_command
-from pypi_lambda.context import Context
-from pypi_lambda.front_doors import FRONT_DOORS, FUNCTION_URL, LATTICE_1, LATTICE_2, FrontDoor
-from pypi_lambda.records import User, UserRecord, decode_user, encode_user
-from pypi_lambda.throttle import PAIR
-from pypi_lambda.throttle import USER as USER_LEVEL
-from pypi_lambda.tokens import (
+from pypi_lambda.access.auth import Authenticator, read_claim
+from pypi_lambda.access.records import User, UserRecord, decode_user, encode_user
+from pypi_lambda.access.throttle import PAIR
+from pypi_lambda.access.throttle import USER as USER_LEVEL
+from pypi_lambda.access.tokens import (
     Token,
     TokenChecker,
     TokenRecord,
@@ -39,6 +36,9 @@ from pypi_lambda.tokens import (
     make_token,
     parse_token,
 )
+from pypi_lambda.command.context import Context
+from pypi_lambda.front_doors.table import FRONT_DOORS, FUNCTION_URL, LATTICE_1, LATTICE_2, FrontDoor
+from pypi_lambda.manage.registry import parse_command
 from tests.adversary import Adversary, Fault, Mischief
 from tests.apps import READER, UPLOADER, Site, running_site
 from tests.builders import AT, NO_UPSTREAM, NOW, basic, contents, ids, make_app, request, upload_form

@@ -10,7 +10,7 @@ from indexer.distributions.unproved import check_unproved
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName
 from indexer.value import replace
-from pypi_lambda.service import make_service
+from pypi_lambda.app.service import make_service
 from tests.apps import JSON, Site, running_site
 from tests.contexts import run_command
 from tests.distributions import make_sdist, make_wheel

@@ -17,12 +17,12 @@ from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer
 from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
-from pypi_lambda.admin import Users
-from pypi_lambda.forms import read_upload
+from pypi_lambda.access.admin import Users
+from pypi_lambda.access.records import User
 from pypi_lambda.http.faults import Conflict, Forbidden
-from pypi_lambda.index import Index
-from pypi_lambda.records import User
-from pypi_lambda.upload import MAX_FILE_BYTES, ORPHAN_AGE, Publisher
+from pypi_lambda.publish.forms import read_upload
+from pypi_lambda.publish.upload import MAX_FILE_BYTES, ORPHAN_AGE, Publisher
+from pypi_lambda.view.index import Index
 from tests.adversary import Adversary, Call, Fault, Mischief
 from tests.apps import JSON, Answer, Site, running_site
 from tests.builders import (

@@ -22,11 +22,11 @@ from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
 from indexer.store.s3 import S3Store
 from indexer.value import replace
-from pypi_lambda.admin import Users
-from pypi_lambda.auth import PASSWORD_ROUNDS, Authenticator, Pbkdf2
+from pypi_lambda.access.admin import Users
+from pypi_lambda.access.auth import PASSWORD_ROUNDS, Authenticator, Pbkdf2
+from pypi_lambda.access.records import MAX_RECORD_BYTES, TOKEN_USERNAME, User, UserRecord, decode_user, encode_user
+from pypi_lambda.access.verifiers import is_verifier, make_verifier, write_beside, write_verifier
 from pypi_lambda.http.faults import TooManyRequests, Unauthorized
-from pypi_lambda.records import MAX_RECORD_BYTES, TOKEN_USERNAME, User, UserRecord, decode_user, encode_user
-from pypi_lambda.verifiers import is_verifier, make_verifier, write_beside, write_verifier
 from tests.adversary import Adversary, Fault, Mischief
 from tests.apps import UPLOADER, running_site
 from tests.builders import NOW, ids

@@ -18,9 +18,9 @@ from indexer.store.base import ObjectStore
 from indexer.store.s3 import S3Store
 from indexer.verify.findings import Findings
 from indexer.verify.project import IN_FLIGHT, Group, Held
+from pypi_lambda.app.service import make_service
 from pypi_lambda.clock import utc_now
-from pypi_lambda.mirror_examiner import MirrorExaminer
-from pypi_lambda.service import make_service
+from pypi_lambda.mirror.examiner import MirrorExaminer
 from tests.adversary import Adversary, Fault, Mischief
 from tests.builders import added, contents
 from tests.distributions import make_metadata

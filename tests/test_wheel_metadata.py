@@ -18,9 +18,9 @@ from indexer.keys import cache_key
 from indexer.names import Filename, ProjectName
 from indexer.store.folder import FolderStore
 from pypi_lambda.http.faults import NotFound
-from pypi_lambda.index import ReadAhead
-from pypi_lambda.mirror import Mirror
-from pypi_lambda.mirrored_metadata import NoMetadata
+from pypi_lambda.mirror.files import Mirror
+from pypi_lambda.mirror.metadata import NoMetadata
+from pypi_lambda.view.index import ReadAhead
 from tests.apps import HTML, JSON, Site, running_site
 from tests.distributions import make_metadata, make_sdist, make_wheel
 from tests.fake_upstream import LOGIN_PAGE, FakeUpstream

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pypi_lambda.http.faults import BadRequest, RequestError, UriTooLong
 from pypi_lambda.http.model import NO_SNIFFING, PLAIN_TEXT, Request, Response
+from pypi_lambda.server.wsgi import create, read_environ, wsgi_application
 from pypi_lambda.settings import SETTINGS
-from pypi_lambda.wsgi import create, read_environ, wsgi_application
 from tests.apps import JSON, READER, UPLOADER, Answer, Site, call, environ, running_site
 from tests.builders import basic, upload_form
 from tests.distributions import make_wheel

@@ -16,8 +16,8 @@ from indexer.derive.root import entries_key
 from indexer.keys import SNAPSHOT_KEY, log_key, user_key
 from indexer.store.base import ObjectStore
 from pypi_lambda.clock import utc_now
-from pypi_lambda.commands import parse_command
-from pypi_lambda.context import Context
+from pypi_lambda.command.context import Context
+from pypi_lambda.manage.registry import parse_command
 from pypi_lambda.settings import Settings
 from tests.apps import READER, UPLOADER, Site, running_site
 from tests.distributions import make_sdist, make_wheel

@@ -5,7 +5,7 @@ import os
 import obstore
 from obstore.store import S3Store
 
-# The one file of certificates that `pypi_lambda.certificates` names, too.
+# The one file of certificates that `pypi_lambda.function.certificates` names, too.
 _BUNDLES = ("/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt")
 os.environ.setdefault("SSL_CERT_FILE", next(filter(os.path.exists, _BUNDLES)))
 _store = S3Store(

@@ -10,13 +10,13 @@ from indexer.log.project import ACTIVE, WITHHELD_STATUS, File, Project
 from indexer.names import ProjectName
 from indexer.store.base import ObjectStore
 from pypi_lambda import __version__
+from pypi_lambda.access.records import User
 from pypi_lambda.browse.layout import copyable, page
 from pypi_lambda.browse.overview import index_of
 from pypi_lambda.browse.readme import render_description
 from pypi_lambda.http.faults import NotFound
 from pypi_lambda.http.model import Request, Response
-from pypi_lambda.index import Index, View
-from pypi_lambda.records import User
+from pypi_lambda.view.index import Index, View
 
 MAX_ROWS = 1_000  # 400 bytes each: a load balancer carries 1 MB
 _UNITS = ("bytes", "KB", "MB", "GB")

@@ -9,18 +9,18 @@ from markupsafe import Markup
 from indexer.distributions.versions import latest
 from indexer.errors import CorruptObject
 from indexer.keys import log_key
+from indexer.log.describe import tell_change
 from indexer.log.events import Event, decode_event
 from indexer.log.project import ACTIVE, Project
 from indexer.names import ProjectName
 from indexer.store.base import ObjectStore
 from indexer.value import values_of
 from pypi_lambda import __version__
-from pypi_lambda.address import find_root
+from pypi_lambda.access.records import User
 from pypi_lambda.browse.layout import copyable, page
+from pypi_lambda.http.address import find_root
 from pypi_lambda.http.model import Request, Response
-from pypi_lambda.index import Index, View
-from pypi_lambda.records import User
-from pypi_lambda.telling import tell_change
+from pypi_lambda.view.index import Index, View
 
 PROJECTS_A_PAGE = 50  # each is read from the store the first time: some round trips, side by side
 LAST_EVENTS = 15

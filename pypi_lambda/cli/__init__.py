@@ -2,7 +2,7 @@
 
 A command's module is imported when it is called, or when its help is shown. It says what the command accepts and what a
 person reads of its result; what it does is `pypi_lambda.manage`'s, and where that is carried out
-`pypi_lambda.cli.place`'s.
+`pypi_lambda.terminal.place`'s.
 
 Click's documentation: "Complex Applications", "Shell Completion".
 """

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from indexer.errors import IndexerError
-from pypi_lambda.cli.place import Place, Result, at_place
-from pypi_lambda.progress import Progress
-from pypi_lambda.telling import tell_change
+from indexer.log.describe import tell_change
+from pypi_lambda.terminal.place import Place, Result, at_place
+from pypi_lambda.terminal.progress import Progress
 
 DEFAULT_EVENTS = 50
 AT_ONCE = 1_000  # events asked for at a time

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pypi_lambda.cli.place import Place, Result, at_place
+from pypi_lambda.terminal.place import Place, Result, at_place
 
 _FILE = re.compile(r".*\.(whl|gz|zip|tgz|tar|bz2|xz|z|egg|exe|msi)", re.IGNORECASE)  # no version ends like that
 

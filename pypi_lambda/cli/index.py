@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 import click
 
 from indexer.errors import IndexerError
-from pypi_lambda import file_hosts
-from pypi_lambda.cli.faults import WrongInput
-from pypi_lambda.cli.place import Place, Result, at_place, read_settings_here, upstream_option
 from pypi_lambda.clock import utc_now
+from pypi_lambda.mirror import file_hosts
 from pypi_lambda.settings import Settings
+from pypi_lambda.terminal.faults import WrongInput
+from pypi_lambda.terminal.place import Place, Result, at_place, read_settings_here, upstream_option
 
 REINDEX_EVERY = timedelta(hours=1)
 PARENT_CHECK_SECONDS = 5.0  # how soon a background reindexer notices that its server is gone
@@ -63,7 +63,7 @@ def _due(settings: Settings) -> datetime:
     """Return when the list of names is an hour old: a server that restarts, or one of several, need not read it."""
     from indexer.derive.rebuild import load_snapshot
     from indexer.store.open import open_store
-    from pypi_lambda.service import renderer_of
+    from pypi_lambda.app.service import renderer_of
 
     store = open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
     known = load_snapshot(store, renderer_of(settings)).snapshot.upstream
@@ -105,7 +105,7 @@ def _rebuild_here(settings: Settings) -> Result:
     # Not by the command, which waits for more of a burst.
     from indexer.derive.rebuild import rebuild as rebuild_now
     from indexer.store.open import open_store
-    from pypi_lambda.service import renderer_of
+    from pypi_lambda.app.service import renderer_of
 
     store = open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
     done = rebuild_now(store, renderer_of(settings))

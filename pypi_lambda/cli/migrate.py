@@ -2,8 +2,8 @@
 
 import click
 
-from pypi_lambda.cli.faults import WrongInput
-from pypi_lambda.cli.place import Place, Result, at_place
+from pypi_lambda.terminal.faults import WrongInput
+from pypi_lambda.terminal.place import Place, Result, at_place
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 import click
 
-from pypi_lambda.cli.place import Place, at_place
+from pypi_lambda.terminal.place import Place, at_place
 
 
 @click.command(short_help="Make names private, even before their first upload.")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from pypi_lambda.cli.place import Place, Result, at_place
+from pypi_lambda.terminal.place import Place, Result, at_place
 
 STATUSES = ("archived", "quarantined", "deprecated", "active")
 

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from pypi_lambda.cli.faults import told
-from pypi_lambda.cli.place import DEFAULT_BUCKET, bucket_option, read_settings_here, upstream_option
 from pypi_lambda.clock import new_id, utc_now
+from pypi_lambda.terminal.faults import told
+from pypi_lambda.terminal.place import DEFAULT_BUCKET, bucket_option, read_settings_here, upstream_option
 
 FIRST_USER = "admin"
 NO_UPSTREAM_TOLD = ", without an upstream: it has what is published here and nothing else"
@@ -34,7 +34,7 @@ def serve(bucket: str | None, upstream: str | None, host: str, port: int, worker
     """
     settings = read_settings_here(bucket, upstream)
     url = f"http://{_url_host(host)}:{port}{settings.api_gateway_base_path}"
-    from pypi_lambda.server import check_free, serve_forever
+    from pypi_lambda.server.granian import check_free, serve_forever
 
     check_free(host, port)  # before a password is made that is shown only once
     # Workers may be forks of this process, and a store's client does not survive being forked: so this one opens none.
@@ -56,8 +56,8 @@ def set_up(url: str) -> None:
     from indexer.derive.rebuild import load_snapshot, rebuild
     from indexer.store.open import open_store
     from indexer.store.probe import check_store
-    from pypi_lambda.admin import Users, add_first_user
-    from pypi_lambda.service import find_advice, renderer_of
+    from pypi_lambda.access.admin import Users, add_first_user
+    from pypi_lambda.app.service import find_advice, renderer_of
 
     settings = read_settings_here(None, None)
     store = open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)

@@ -2,7 +2,7 @@
 
 import click
 
-from pypi_lambda.cli.place import Place, Result, at_place, printable
+from pypi_lambda.terminal.place import Place, Result, at_place, printable
 
 
 @click.group()

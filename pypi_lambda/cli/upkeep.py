@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from pypi_lambda.cli.place import Place, Result, at_place
+from pypi_lambda.terminal.place import Place, Result, at_place
 
 UNITS = ("B", "KB", "MB", "GB", "TB")
 TIME_ENOUGH_SECONDS = 1_000_000_000  # thirty years

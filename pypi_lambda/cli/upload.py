@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import click
 
 from indexer.errors import IndexerError, InvalidValue
-from pypi_lambda.cli.faults import WrongInput, told
-from pypi_lambda.cli.place import printable
+from pypi_lambda.terminal.faults import WrongInput, told
+from pypi_lambda.terminal.place import printable
 
 
 @click.command()
@@ -37,8 +37,8 @@ def upload(
     \b
     serverless-pypi upload --repository-url https://pypi.example/ -u ann dist/*
     """
-    from pypi_lambda.progress import Progress
-    from pypi_lambda.sending import Sender, SendingFailed
+    from pypi_lambda.terminal.progress import Progress
+    from pypi_lambda.terminal.sending import Sender, SendingFailed
 
     url, user, secret = _credentials(repository_url, username, password)
     failed = 0

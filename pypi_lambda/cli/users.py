@@ -4,9 +4,9 @@ import sys
 
 import click
 
-from pypi_lambda.cli.faults import WrongInput
-from pypi_lambda.cli.place import Place, Result, at_place
 from pypi_lambda.cli.serve import new_password
+from pypi_lambda.terminal.faults import WrongInput
+from pypi_lambda.terminal.place import Place, Result, at_place
 
 
 @click.group()

@@ -2,8 +2,8 @@
 
 import click
 
-from pypi_lambda import file_hosts
-from pypi_lambda.cli.place import Place, Result, at_place
+from pypi_lambda.mirror import file_hosts
+from pypi_lambda.terminal.place import Place, Result, at_place
 
 
 @click.command(short_help="Say whether a project or file may enter, and why.")

@@ -15,9 +15,9 @@ from indexer.log.events import Event, ProjectChange, TokenCreated, TokenRevoked,
 from indexer.log.log import Log
 from indexer.names import ProjectName
 from indexer.value import value, values_of
-from pypi_lambda.context import Context, Result
+from pypi_lambda.command.context import Context, Result
+from pypi_lambda.cooldown.moments import ACCEPTED, parse_moment
 from pypi_lambda.manage.projects import get_private
-from pypi_lambda.moments import ACCEPTED, parse_moment
 
 DEFAULT_EVENTS = 50
 MAX_EVENTS = 5_000  # in one answer

@@ -20,7 +20,7 @@ from indexer.store.base import ObjectStore
 from indexer.upkeep.adopt import stored_sha256
 from indexer.upkeep.retention import is_kept
 from indexer.value import value
-from pypi_lambda.context import Context, Result
+from pypi_lambda.command.context import Context, Result
 from pypi_lambda.manage.projects import get_private, parse_reason
 
 MAX_NAMED = 10  # files or versions in an error

@@ -9,11 +9,11 @@ from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName
 from indexer.upkeep.reindex import reindex
 from indexer.value import value
-from pypi_lambda.context import Context, Result
-from pypi_lambda.dropbox import take_all
-from pypi_lambda.file_hosts import LOOK_EVERY_SECONDS, find_hosts, keep, look
+from pypi_lambda.app.service import make_upstream, policy_of, renderer_of
+from pypi_lambda.command.context import Context, Result
 from pypi_lambda.manage.retention import retention_of
-from pypi_lambda.service import make_upstream, policy_of, renderer_of
+from pypi_lambda.mirror.file_hosts import LOOK_EVERY_SECONDS, find_hosts, keep, look
+from pypi_lambda.publish.dropbox import take_all
 
 if TYPE_CHECKING:
     from indexer.upstream.client import Upstream

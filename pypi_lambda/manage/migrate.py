@@ -4,8 +4,8 @@ from pathlib import Path
 
 from indexer.value import field, value
 from pypi_lambda import __version__
-from pypi_lambda.arguments import Secret, Text
-from pypi_lambda.context import Context, Result
+from pypi_lambda.command.arguments import Secret, Text
+from pypi_lambda.command.context import Context, Result
 from pypi_lambda.migrate.importer import Imported, Importer
 from pypi_lambda.migrate.origin import Failure
 

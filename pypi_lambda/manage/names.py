@@ -6,7 +6,7 @@ from indexer.errors import InvalidValue
 from indexer.log.events import NamesReserved, NamesUnreserved
 from indexer.patterns import parse_patterns
 from indexer.value import value
-from pypi_lambda.context import Context, Result
+from pypi_lambda.command.context import Context, Result
 
 MAX_PATTERNS = 1_000  # in one command: an event has room for some thousands
 

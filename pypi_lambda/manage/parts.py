@@ -3,10 +3,10 @@
 from indexer.errors import InvalidValue
 from indexer.names import Filename
 from indexer.value import value
-from pypi_lambda.arguments import Text
-from pypi_lambda.context import Context, Result
+from pypi_lambda.command.arguments import Text
+from pypi_lambda.command.context import Context, Result
 from pypi_lambda.http.faults import RequestError
-from pypi_lambda.parts import parse_announced
+from pypi_lambda.publish.parts import parse_announced
 
 
 @value

@@ -11,7 +11,7 @@ from indexer.log.events import MAX_REASON_LENGTH, ProjectStatusSet
 from indexer.log.project import STATUSES, File, Project
 from indexer.names import Filename, ProjectName
 from indexer.value import value
-from pypi_lambda.context import Context, Result
+from pypi_lambda.command.context import Context, Result
 
 MAX_LISTED = 20_000  # names of at most 200 characters: an answer of less than 5 MB, and Lambda's may have 6
 MAX_FILES_SHOWN = 2_000  # of at most 1.5 KB each

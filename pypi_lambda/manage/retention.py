@@ -16,7 +16,7 @@ from indexer.upkeep.retention import (
 )
 from indexer.upkeep.survey import Folder, survey
 from indexer.value import value
-from pypi_lambda.context import Context, Result
+from pypi_lambda.command.context import Context, Result
 from pypi_lambda.settings import Settings
 
 MAX_SHOWN = 1_000  # keys in the result; a function answers at most 6 MB

@@ -25,7 +25,7 @@ from indexer.names import ProjectName
 from indexer.store.base import Stat
 from indexer.upkeep.inventory import NOTHING, Amount, list_by_area
 from indexer.value import value
-from pypi_lambda.context import Context, Result
+from pypi_lambda.command.context import Context, Result
 
 PERIODS: Mapping[str, timedelta] = {
     "eventsLastDay": timedelta(days=1),

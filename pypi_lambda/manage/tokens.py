@@ -17,10 +17,18 @@ from indexer.log.log import ORIGIN, Log
 from indexer.patterns import parse_patterns
 from indexer.store.base import ObjectStore, Stored
 from indexer.value import replace, value
-from pypi_lambda.arguments import NOT_SHOWN, Text
-from pypi_lambda.context import Context, Result
-from pypi_lambda.records import MAX_RECORD_BYTES, TOKEN_PREFIX, UserRecord, decode_user, encode_user
-from pypi_lambda.tokens import ID_LENGTH, SECRET_BYTES, TokenRecord, decode_token, encode_token, make_token, parse_token
+from pypi_lambda.access.records import MAX_RECORD_BYTES, TOKEN_PREFIX, UserRecord, decode_user, encode_user
+from pypi_lambda.access.tokens import (
+    ID_LENGTH,
+    SECRET_BYTES,
+    TokenRecord,
+    decode_token,
+    encode_token,
+    make_token,
+    parse_token,
+)
+from pypi_lambda.command.arguments import NOT_SHOWN, Text
+from pypi_lambda.command.context import Context, Result
 
 # Whoever wants a token for ever says so: one that is forgotten somewhere ends by itself.
 DEFAULT_LIFETIME = timedelta(days=90)

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from indexer.errors import InvalidValue
 from indexer.value import field, value
-from pypi_lambda.admin import Users
-from pypi_lambda.arguments import Secret, Text
-from pypi_lambda.context import Context, Result
+from pypi_lambda.access.admin import Users
+from pypi_lambda.command.arguments import Secret, Text
+from pypi_lambda.command.context import Context, Result
 from pypi_lambda.manage.names import parse_pattern_list
 
 

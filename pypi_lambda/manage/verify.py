@@ -16,10 +16,10 @@ from indexer.store.base import ObjectStore
 from indexer.value import value
 from indexer.verify.findings import Finding, Findings, Severity
 from indexer.verify.whole import verify
-from pypi_lambda.access_examiner import AccessExaminer
-from pypi_lambda.context import Context, Result
-from pypi_lambda.mirror_examiner import MirrorExaminer
-from pypi_lambda.service import policy_of, renderer_of
+from pypi_lambda.access.examiner import AccessExaminer
+from pypi_lambda.app.service import policy_of, renderer_of
+from pypi_lambda.command.context import Context, Result
+from pypi_lambda.mirror.examiner import MirrorExaminer
 
 MAX_SHOWN = 1_000  # findings in the result; a function answers at most 6 MB
 # A function has 900 s, and the log, the listing and the pages come before the files.

@@ -15,14 +15,14 @@ from indexer.simple.marks import DROPPED, UNVERIFIED, find_dropped
 from indexer.simple.page import decompress
 from indexer.store.base import Stat
 from indexer.value import value
-from pypi_lambda.context import Context, Result
-from pypi_lambda.file_hosts import MAX_HOSTS, WHY_SECONDS, sentence, within
+from pypi_lambda.app.service import policy_of
+from pypi_lambda.command.context import Context, Result
+from pypi_lambda.cooldown.moments import find_moment
+from pypi_lambda.cooldown.offered import is_old, release_of
 from pypi_lambda.http.faults import RequestError
-from pypi_lambda.index import CLOSED_STANDINGS, Page, ReadAhead, Standing, View
-from pypi_lambda.moments import find_moment
-from pypi_lambda.offered import is_old, release_of
-from pypi_lambda.policy import Policy
-from pypi_lambda.service import policy_of
+from pypi_lambda.mirror.file_hosts import MAX_HOSTS, WHY_SECONDS, sentence, within
+from pypi_lambda.view.index import CLOSED_STANDINGS, Page, ReadAhead, Standing, View
+from pypi_lambda.view.policy import Policy
 
 NOT_LISTED = "the upstream does not list it"
 

@@ -17,10 +17,10 @@ from indexer.log.project import ACTIVE, File, Project, empty_project
 from indexer.names import Filename, ProjectName
 from indexer.store.reader import chunks_of
 from indexer.value import value
-from pypi_lambda.context import Context
+from pypi_lambda.command.context import Context
 from pypi_lambda.migrate.origin import Failure, Origin, OriginFile, OriginProject, checked_reason
-from pypi_lambda.publishable import Candidate
-from pypi_lambda.upload import Publisher
+from pypi_lambda.publish.rules import Candidate
+from pypi_lambda.publish.upload import Publisher
 
 REBUILD_EVERY = 64  # files: a tail that a process would reload the snapshot for
 

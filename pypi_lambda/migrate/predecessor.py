@@ -23,9 +23,9 @@ from indexer.log.events import FileYanked, timestamp
 from indexer.names import Filename, ProjectName, check_filename, is_normalized
 from indexer.upkeep.adopt import adopt
 from indexer.value import value
-from pypi_lambda.context import Context
+from pypi_lambda.app.service import renderer_of
+from pypi_lambda.command.context import Context
 from pypi_lambda.migrate.origin import Failure, checked_reason
-from pypi_lambda.service import renderer_of
 
 OBSOLETE = ("database.json", "index.html", "index.json", "legacy.html")
 

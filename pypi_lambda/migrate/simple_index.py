@@ -17,7 +17,7 @@ from indexer.upstream.listing import parse_listing
 from indexer.upstream.sources import Source
 from indexer.upstream.url import shown_url
 from pypi_lambda.migrate.origin import OriginFile, OriginProject, checked_time
-from pypi_lambda.mirror import MAX_FILE_BYTES
+from pypi_lambda.mirror.files import MAX_FILE_BYTES
 
 
 class SimpleIndexOrigin:

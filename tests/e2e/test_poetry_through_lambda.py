@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pypi_lambda.front_doors import EDGE_VIEWER
+from pypi_lambda.front_doors.table import EDGE_VIEWER
 from tests.builders import PASSWORD, USERNAME
 from tests.integration.clients import Clients
 from tests.integration.running import Server

@@ -26,7 +26,7 @@ from indexer.log.log import ORIGIN, Log
 from indexer.simple.page import Renderer
 from indexer.store.base import ObjectStore
 from indexer.store.s3 import S3Store
-from pypi_lambda.front_doors import EDGE_ORIGIN, EDGE_VIEWER, FUNCTION_URL
+from pypi_lambda.front_doors.table import EDGE_ORIGIN, EDGE_VIEWER, FUNCTION_URL
 from tests.builders import PASSWORD, USERNAME, put_user, upload_form
 from tests.distributions import Distribution, make_wheel
 from tests.integration.clients import Clients

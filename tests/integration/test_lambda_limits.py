@@ -19,7 +19,15 @@ import requests
 
 from indexer.store.base import ObjectStore
 from indexer.store.s3 import S3Store
-from pypi_lambda.front_doors import ALB, ALB_MULTI_VALUE, EDGE_ORIGIN, EDGE_VIEWER, FUNCTION_URL, REST_API, FrontDoor
+from pypi_lambda.front_doors.table import (
+    ALB,
+    ALB_MULTI_VALUE,
+    EDGE_ORIGIN,
+    EDGE_VIEWER,
+    FUNCTION_URL,
+    REST_API,
+    FrontDoor,
+)
 from tests.builders import added as file_added
 from tests.builders import put_user, upload_form, write_log
 from tests.distributions import make_metadata, make_wheel

@@ -25,7 +25,7 @@ from indexer.derive.rebuild import load_snapshot
 from indexer.log.log import ORIGIN, Log
 from indexer.simple.page import Renderer
 from indexer.store.s3 import S3Store
-from pypi_lambda.front_doors import FUNCTION_URL
+from pypi_lambda.front_doors.table import FUNCTION_URL
 from tests.answer_readers import read_answer
 from tests.builders import basic, put_user, upload_form
 from tests.distributions import make_wheel

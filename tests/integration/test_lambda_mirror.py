@@ -13,8 +13,8 @@ import pytest
 
 from indexer.store.base import ObjectStore
 from indexer.store.s3 import S3Store
-from pypi_lambda.front_doors import FUNCTION_URL, REST_API, FrontDoor
-from pypi_lambda.remote import INLINE_BYTES
+from pypi_lambda.front_doors.table import FUNCTION_URL, REST_API, FrontDoor
+from pypi_lambda.function.remote import INLINE_BYTES
 from tests.builders import put_user
 from tests.distributions import make_wheel
 from tests.fake_upstream import FakeUpstream

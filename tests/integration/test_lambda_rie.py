@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from indexer.store.s3 import S3Store
-from pypi_lambda.front_doors import FUNCTION_URL
+from pypi_lambda.front_doors.table import FUNCTION_URL
 from tests.answer_readers import read_answer
 from tests.builders import basic, put_user, upload_form
 from tests.distributions import make_wheel

@@ -14,8 +14,8 @@ import pytest
 
 from indexer.store.base import ObjectStore
 from indexer.store.s3 import S3Store
-from pypi_lambda.parts import PART_BYTES
-from pypi_lambda.sending import Sender, SendingFailed
+from pypi_lambda.publish.parts import PART_BYTES
+from pypi_lambda.terminal.sending import Sender, SendingFailed
 from tests.builders import PASSWORD, USERNAME, put_user
 from tests.distributions import add_record, make_metadata, make_sdist, make_wheel
 from tests.integration.clients import Clients

@@ -1,0 +1,1 @@
+"""Access: users, tokens, and who may do what."""

@@ -1,0 +1,1 @@
+"""The app: a request goes in, an answer comes out."""

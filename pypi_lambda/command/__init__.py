@@ -1,0 +1,1 @@
+"""A command: its arguments, and what it works with."""

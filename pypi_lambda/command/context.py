@@ -1,0 +1,84 @@
+"""What a command works with, whoever gives it: the Lambda function or the command line."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from indexer.log.events import Change, Event, timestamp
+from indexer.log.log import Log, head_of
+from indexer.value import value
+from pypi_lambda.app.service import Service
+from pypi_lambda.settings import Settings
+
+Result = Mapping[str, object]
+"""What a command answers: JSON, as an object."""
+
+Progress = Callable[[int, int | None], None]
+"""Called with what is done and, where it is known, what there is to do."""
+
+
+def no_progress(_done: int, _total: int | None) -> None:
+    """Show nothing."""
+
+
+@value
+class Context:
+    """What a command works with.
+
+    Attributes:
+        now: the current time.
+        new_id: 128 random bits as hex.
+        sleep: waits for seconds.
+        by: who gives the command, for the log.
+        client: from where, for the log; "" where that says nothing.
+        on_rebuilt: called with the number of the last event when a new snapshot was written here.
+        on_progress: told how far a long command is.
+    """
+
+    service: Service
+    settings: Settings
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+    sleep: Callable[[float], None]
+    by: str
+    on_rebuilt: Callable[[int], None]
+    on_progress: Progress = no_progress
+    client: str = ""
+
+    def append(self, change: Change, *, step: Callable[[Event], None] = lambda event: None) -> Event:
+        """Write a change into the log, ask for a rebuild, and return the event.
+
+        Args:
+            step: called with each event that others wrote since the service's view was brought up to date; may raise
+                to withdraw the change.
+        """
+        return self.append_all((change,), step=step)[0]
+
+    def append_all(
+        self, changes: tuple[Change, ...], *, step: Callable[[Event], None] = lambda event: None
+    ) -> tuple[Event, ...]:
+        """Write changes one after another, ask for one rebuild, and return the events; see `append`."""
+        log, events = Log(self.service.store), list[Event]()
+        head = self.service.index.view.current.head
+        at = timestamp(self.now())
+        try:
+            for change in changes:
+                event = log.append(head, change, by=self.by, at=at, id=self.new_id(), client=self.client, step=step)
+                events.append(event)
+                head = head_of(event)
+        finally:  # also for the first ones, should a later one fail
+            if events:
+                self.service.rebuilds.request(events[-1].seq)
+        return tuple(events)
+
+
+class Command(Protocol):
+    """A command with its arguments."""
+
+    def run(self, context: Context) -> Result:
+        """Carry it out.
+
+        Raises:
+            InvalidValue: an argument names something that is not there, or cannot be.
+            IndexerError: it failed.
+        """

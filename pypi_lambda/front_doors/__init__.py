@@ -1,0 +1,1 @@
+"""Front doors: how a request reaches the function, and its answer the client."""

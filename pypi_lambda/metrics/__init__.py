@@ -1,0 +1,1 @@
+"""Metrics: what a process did, and how long it took."""

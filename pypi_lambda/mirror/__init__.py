@@ -1,0 +1,1 @@
+"""The mirror: the upstream's pages and files, kept here."""

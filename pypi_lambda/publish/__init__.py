@@ -1,0 +1,1 @@
+"""Publishing: a file comes in and becomes part of the index."""
