@@ -37,9 +37,9 @@ from benchmarks.report import ROOT, Table, progress, read_machine, write_results
 from indexer.keys import LOG, user_key
 from indexer.store.folder import FolderStore
 from indexer.store.s3 import S3Store
-from tests.lambda_environment import Environment, Function
-from tests.lambda_invocations import Invocation
-from tests.servers import BUCKET, S3Server, running_seaweedfs
+from tests.aws.lambda_environment import Environment, Function
+from tests.aws.lambda_invocations import Invocation
+from tests.support.servers import BUCKET, S3Server, running_seaweedfs
 
 SHAPE = Shape()
 SHARE = 0.29  # of a processor: what 512 MB of memory buy on Lambda

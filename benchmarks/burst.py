@@ -27,9 +27,9 @@ from benchmarks.data import Shape, copy_store, make_store, mirrored_names, priva
 from benchmarks.report import Table, draw_bars, progress, write_results
 from benchmarks.stats import summarize
 from indexer.store.s3 import S3Store
-from tests.lambda_environment import Environment, Function
-from tests.lambda_invocations import Invocation
-from tests.servers import BUCKET, running_seaweedfs
+from tests.aws.lambda_environment import Environment, Function
+from tests.aws.lambda_invocations import Invocation
+from tests.support.servers import BUCKET, running_seaweedfs
 
 COUNTS, QUICK_COUNTS = (1, 10, 100), (1, 10)
 PRIVATE, MIRRORED = 10, 20

@@ -8,9 +8,9 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.builders import upload_form
-from tests.distributions import Distribution
-from tests.event_builders import function_url
+from tests.aws.event_builders import function_url
+from tests.support.builders import upload_form
+from tests.support.distributions import Distribution
 
 USERNAME, PASSWORD = "somebody", "a password, with: colons"
 

@@ -56,8 +56,8 @@ from benchmarks.stages import measure_stages
 from indexer.store.folder import FolderStore
 from indexer.store.s3 import S3Store
 from pypi_lambda.access.auth import PASSWORD_ROUNDS
-from tests.lambda_environment import Function
-from tests.servers import BUCKET, S3Server, running_seaweedfs
+from tests.aws.lambda_environment import Function
+from tests.support.servers import BUCKET, S3Server, running_seaweedfs
 
 REAL = Shape()
 PREFIX = "real"

@@ -25,12 +25,12 @@ from benchmarks.data import PASSWORD, USERNAME, code_digest, kept
 from benchmarks.processes import free_port, listens, running
 from benchmarks.report import ROOT
 from deploy.bytecode import compile_all
-from tests.builders import basic
-from tests.event_builders import function_url
-from tests.lambda_code import build_code
-from tests.lambda_environment import Environment, Function, make_runtime
-from tests.lambda_invocations import Invocation
-from tests.servers import S3Server
+from tests.aws.event_builders import function_url
+from tests.aws.lambda_code import build_code
+from tests.aws.lambda_environment import Environment, Function, make_runtime
+from tests.aws.lambda_invocations import Invocation
+from tests.support.builders import basic
+from tests.support.servers import S3Server
 
 BASELINES = ROOT / "benchmarks" / "baselines"
 FASTAPI = ROOT / ".venv-bench" / "fastapi-mangum"
@@ -128,7 +128,7 @@ def sequential(requests: tuple[StoreRequest, ...]) -> int:
 
 def our_code() -> Path:
     """Return the unpacked zip of the product, built for this interpreter."""
-    digest = code_digest("indexer", "pypi_lambda", "deploy", "tests/lambda_code.py")
+    digest = code_digest("indexer", "pypi_lambda", "deploy", "tests/aws/lambda_code.py")
 
     def make(path: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -139,7 +139,7 @@ def our_code() -> Path:
 
 def runtime() -> Path:
     """Return a folder with what the managed runtime brings, compiled as it is there."""
-    digest = code_digest("tests/lambda_environment.py")
+    digest = code_digest("tests/aws/lambda_environment.py")
 
     def make(path: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:

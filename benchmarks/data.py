@@ -40,7 +40,7 @@ from pypi_lambda.access.records import UserRecord, encode_user
 from pypi_lambda.clock import utc_now
 from pypi_lambda.mirror.kept_pages import Check, KeptPage, KeptPages, Listed, Revision, digest_of
 from pypi_lambda.view.index import page_of
-from tests.builders import MEMORY
+from tests.support.builders import MEMORY
 
 CACHE = ROOT / ".bench-cache"
 GENERATION = 1  # of what is generated here; raised with every change to it, so that what is kept is made anew

@@ -5,8 +5,8 @@
 Told is the processor time of each check, and what became of the file. No file of under 100 KB may cost more than a
 second, and none at all more than five; `--quick` leaves out those of many megabytes. Exits with 1 where one does.
 
-The figures are of the machine that runs it. Unit tests show the refusals, and measure nothing (tests/test_archive.py,
-tests/test_distribution.py).
+The figures are of the machine that runs it. Unit tests show the refusals, and measure nothing
+(tests/indexer/archives/test_archive.py, tests/indexer/distributions/test_distribution.py).
 """
 
 import argparse
@@ -23,7 +23,7 @@ from random import Random
 from indexer.distributions.distribution import check_distribution
 from indexer.errors import InvalidValue
 from indexer.names import Filename
-from tests.archives import record
+from tests.support.archives import record
 
 WHEEL = Filename("spam_eggs-1.0-py3-none-any.whl")
 SDIST = Filename("spam_eggs-1.0.tar.gz")

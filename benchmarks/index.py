@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks.report import Table, draw_lines, progress, write_results
 from benchmarks.stats import growth_exponent
-from tests.builders import MEMORY
+from tests.support.builders import MEMORY
 
 REAL_NAMES = 927_000  # what the public index listed in November 2026
 REAL_PROJECTS = 1_000

@@ -46,7 +46,7 @@ def serve_json(folder: Path, count: int) -> Mapping[str, Any]:
 
 def _serve(body: bytes, content_type: str) -> Mapping[str, Any]:
     """Say where it is, and answer until standard input ends."""
-    from tests.fake_upstream import FakeUpstream
+    from tests.support.fake_upstream import FakeUpstream
 
     with FakeUpstream() as upstream:
         upstream.override("/simple/", headers={"Content-Type": content_type}, body=body)
@@ -128,7 +128,7 @@ def rebuild_after_uploads(folder: Path) -> Mapping[str, Any]:
     from indexer.keys import LISTS
     from indexer.log.log import Log, head_of
     from indexer.simple.page import Renderer
-    from tests.adversary import Adversary
+    from tests.support.adversary import Adversary
 
     store = _open(folder)
     recorder = Adversary(store)  # without a fault it only writes down what is asked of it

@@ -28,7 +28,7 @@ import orjson
 
 from benchmarks.report import Table, write_results
 from indexer.names import Filename, ProjectName
-from tests.servers import BUCKET, running_seaweedfs
+from tests.support.servers import BUCKET, running_seaweedfs
 
 SIZE_BYTES, QUICK_SIZE_BYTES = 2_000_000_000, 200_000_000
 SMALL_BYTES = 1_000_000

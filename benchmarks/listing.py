@@ -32,8 +32,8 @@ from indexer.keys import user_key
 from indexer.store.folder import FolderStore
 from pypi_lambda.access.auth import hash_password
 from pypi_lambda.access.records import UserRecord, encode_user
-from tests.builders import basic, upload_form
-from tests.distributions import make_wheel
+from tests.support.builders import basic, upload_form
+from tests.support.distributions import make_wheel
 
 QUICK_NAMES, QUICK_PROJECTS = 50_000, 100
 STARTS, REPEATED = 3, 3

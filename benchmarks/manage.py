@@ -33,7 +33,7 @@ from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.command.context import Context
 from pypi_lambda.manage.registry import parse_command
 from pypi_lambda.settings import Settings
-from tests.builders import MEMORY
+from tests.support.builders import MEMORY
 
 PROJECTS, FILES = 20_000, 200_000
 QUICK = (200, 2_000)

@@ -1,7 +1,8 @@
 """A store whose answers take no time, and that counts the round trips which a real one would have taken.
 
 What runs side by side in `gather` is one round trip, as long as none of its calls makes two; signing is none. It passes
-the contract of stores (`tests/store_contract.py`), so what is measured over it is what the others would be asked for.
+the contract of stores (`tests/support/store_contract.py`), so what is measured over it is what the others would be
+asked for.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -221,7 +221,7 @@ def _prepare_own_private(place: Place, pages: Sequence[ProjectPage]) -> None:
     from indexer.derive.rebuild import rebuild
     from indexer.simple.page import Renderer
     from indexer.store.folder import FolderStore
-    from tests.builders import MEMORY
+    from tests.support.builders import MEMORY
 
     # Where nothing waits for a disk.
     with tempfile.TemporaryDirectory(dir=MEMORY) as quick:
@@ -362,7 +362,7 @@ def _upload(session: Any, place: Place, project: str, filename: str) -> None:
 
 def _distribution(project: str, filename: str) -> tuple[bytes, str]:
     """Return a file of that name which is what its name says, and its version."""
-    from tests.distributions import make_sdist, make_wheel
+    from tests.support.distributions import make_sdist, make_wheel
 
     if filename.endswith(".whl"):
         _, version, tag = filename.removesuffix(".whl").split("-", 2)

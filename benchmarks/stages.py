@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from tests.lambda_environment import Function
+    from tests.aws.lambda_environment import Function
 
 T = TypeVar("T")
 

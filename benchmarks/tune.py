@@ -46,8 +46,8 @@ from indexer.keys import SNAPSHOT_KEY
 from indexer.store.folder import FolderStore
 from indexer.store.s3 import S3Store
 from indexer.value import replace as replaced
-from tests.lambda_environment import Function
-from tests.servers import BUCKET, running_seaweedfs
+from tests.aws.lambda_environment import Function
+from tests.support.servers import BUCKET, running_seaweedfs
 
 LEVELS = (1, 3, 9, 19)
 RATES = (0.05, 0.01, 0.005, 0.001)

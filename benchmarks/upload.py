@@ -22,10 +22,10 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.report import Table, write_results
-from tests.distributions import add_record, make_metadata
 from tests.integration.commands import Place, clean_environ
 from tests.integration.running import Server, serving
-from tests.servers import BUCKET, program, running_seaweedfs
+from tests.support.distributions import add_record, make_metadata
+from tests.support.servers import BUCKET, program, running_seaweedfs
 
 SIZE_BYTES, QUICK_SIZE_BYTES = 2_000_000_000, 200_000_000
 SMALL_BYTES = 1_000_000

@@ -40,9 +40,9 @@ from pypi_lambda.app.service import Service, make_service, make_upstream, render
 from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.front_doors.requests import find_front_door, read_request, write_response
 from pypi_lambda.settings import Settings
-from tests.distributions import make_wheel
-from tests.fake_upstream import FakeUpstream
-from tests.servers import BUCKET, S3Server, seaweedfs
+from tests.support.distributions import make_wheel
+from tests.support.fake_upstream import FakeUpstream
+from tests.support.servers import BUCKET, S3Server, seaweedfs
 
 LARGE, SMALL = "large-project", "small-project"
 FILES = {LARGE: 4_000, SMALL: 48}

@@ -7,14 +7,14 @@ from hypothesis import settings
 
 settings.register_profile("tests", deadline=None)  # a slow machine is no failure
 settings.load_profile("tests")
-pytest.register_assert_rewrite("tests.store_contract")
+pytest.register_assert_rewrite("tests.support.store_contract")
 
-from tests.servers import ministack, rclone, seaweedfs  # noqa: E402, F401  # after the rewrite, for all to use
+from tests.support.servers import ministack, rclone, seaweedfs  # noqa: E402, F401  # after the rewrite, for all to use
 
 
 @pytest.fixture(scope="session")
 def function_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Lambda function's zip, unpacked; it is built once."""
-    from tests.lambda_code import build_code
+    from tests.aws.lambda_code import build_code
 
     return build_code(tmp_path_factory.mktemp("function"))

@@ -24,7 +24,7 @@ MINORS = ("3.11", *PYTHONS)
 
 _INTEGRATION = "tests/integration"
 # The zip, and the zip under AWS's own runtime client.
-_FUNCTION = ("tests/test_lambda_runtime.py", "tests/test_ldist.py", f"{_INTEGRATION}/test_lambda.py")
+_FUNCTION = ("tests/aws/test_lambda_runtime.py", "tests/deploy/test_ldist.py", f"{_INTEGRATION}/test_lambda.py")
 # What is asked of pytest for each part of the suite.
 PARTS: Mapping[str, tuple[str, ...]] = {
     "units": ("tests", f"--ignore={_INTEGRATION}", "--ignore=tests/e2e", *(f"--ignore={path}" for path in _FUNCTION)),

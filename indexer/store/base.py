@@ -1,7 +1,7 @@
 """What the index needs of a store: objects under keys, each written whole, with two conditions on writing.
 
 `indexer.store.folder` and `indexer.store.s3` implement it; `indexer.store.open` chooses. Keys are relative to
-`REPO_BASE_PREFIX` and use `/`. Every implementation passes `tests/store_contract.py`.
+`REPO_BASE_PREFIX` and use `/`. Every implementation passes `tests/support/store_contract.py`.
 """
 
 import re

@@ -17,7 +17,7 @@ from tests.e2e.costs import Cost, run_measured
 from tests.integration.clients import Clients
 from tests.integration.commands import Place, clean_environ
 from tests.integration.running import Server, serving
-from tests.servers import program
+from tests.support.servers import program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

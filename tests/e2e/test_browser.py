@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from tests.distributions import make_metadata, make_wheel
 from tests.integration.running import Server
+from tests.support.distributions import make_metadata, make_wheel
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (

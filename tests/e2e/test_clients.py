@@ -6,9 +6,9 @@ import pytest
 from packaging.version import Version
 
 from pypi_lambda.settings import default_upstream
-from tests.distributions import make_wheel
 from tests.integration.clients import Clients
 from tests.integration.running import Server
+from tests.support.distributions import make_wheel
 
 pytestmark = pytest.mark.e2e
 with_each_tool = pytest.mark.parametrize("tool", ["pip", "uv"])

@@ -9,10 +9,10 @@ from indexer.log.log import Log
 from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer
 from indexer.store.base import ObjectStore
-from tests.adversary import Adversary
 from tests.e2e.conftest import Filled
 from tests.e2e.costs import measure
 from tests.integration.running import Server
+from tests.support.adversary import Adversary
 
 pytestmark = pytest.mark.e2e
 

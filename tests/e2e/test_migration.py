@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.distributions import Distribution, make_sdist, make_wheel
 from tests.integration.clients import Clients
 from tests.integration.commands import Place, clean_environ, run_command
 from tests.integration.running import Server, eventually
-from tests.servers import free_ports
+from tests.support.distributions import Distribution, make_sdist, make_wheel
+from tests.support.servers import free_ports
 
 pytestmark = pytest.mark.e2e
 

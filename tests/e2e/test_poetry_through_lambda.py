@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from pypi_lambda.front_doors.table import EDGE_VIEWER
-from tests.builders import PASSWORD, USERNAME
+from tests.aws.lambda_site import LambdaSite
 from tests.integration.clients import Clients
 from tests.integration.running import Server
 from tests.integration.test_lambda_limits import front_of, prefix, site, store, upstream  # noqa: F401  # fixtures
-from tests.lambda_site import LambdaSite
+from tests.support.builders import PASSWORD, USERNAME
 
 pytestmark = pytest.mark.e2e
 

@@ -1,7 +1,7 @@
 """What the upstream of these tests has."""
 
-from tests.distributions import make_metadata, make_sdist, make_wheel
-from tests.fake_upstream import FakeUpstream
+from tests.support.distributions import make_metadata, make_sdist, make_wheel
+from tests.support.fake_upstream import FakeUpstream
 
 APP = make_wheel("Demo.App", "1.0", requires=("demo_library>=1", "demo-source", "demo-plain"))
 LIBRARY = {version: make_wheel("demo-library", version) for version in ("1.0", "1.1", "2.0")}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from tests.distributions import Distribution
 from tests.integration.commands import Finished, run
 from tests.integration.running import Server, User
-from tests.servers import program
+from tests.support.distributions import Distribution
+from tests.support.servers import program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

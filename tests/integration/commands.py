@@ -9,7 +9,7 @@ from pathlib import Path
 from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
 from indexer.store.s3 import S3Store
-from tests.servers import BUCKET, program
+from tests.support.servers import BUCKET, program
 
 # What the environment of whoever runs the tests says to the program or to its clients would decide what they show.
 _FOREIGN_PREFIXES = ("AWS_", "PIP_", "TWINE_", "UV_")

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_upstream import FakeUpstream
 from tests.integration.catalog import publish_catalog
 from tests.integration.clients import Clients
 from tests.integration.commands import Place
 from tests.integration.running import Server, serving
-from tests.servers import BUCKET, S3Server
+from tests.support.fake_upstream import FakeUpstream
+from tests.support.servers import BUCKET, S3Server
 
 STORES = ("folder", "seaweedfs")
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import requests
 
-from tests.distributions import Distribution
 from tests.integration.commands import Place, clean_environ
 from tests.integration.processes import find_group
-from tests.servers import free_ports, program
+from tests.support.distributions import Distribution
+from tests.support.servers import free_ports, program
 
 START_SECONDS = 300  # it takes half a second, on a machine that runs nothing else
 EVENTUALLY_SECONDS = 300

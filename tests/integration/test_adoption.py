@@ -1,10 +1,10 @@
 """Files put straight into the store, published by `serverless-pypi reindex`."""
 
-from tests.distributions import make_sdist, make_wheel
-from tests.fake_upstream import FakeUpstream
 from tests.integration.clients import Clients
 from tests.integration.commands import Place, run_command
 from tests.integration.running import Server
+from tests.support.distributions import make_sdist, make_wheel
+from tests.support.fake_upstream import FakeUpstream
 
 
 def test_files_put_into_the_store(server: Server, place: Place, upstream: FakeUpstream, clients: Clients) -> None:

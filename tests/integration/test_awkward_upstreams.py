@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_upstream import FakeUpstream
 from tests.integration.catalog import PLAIN
 from tests.integration.clients import Clients
 from tests.integration.commands import Place
 from tests.integration.running import Server, serving
+from tests.support.fake_upstream import FakeUpstream
 
 SHA = PLAIN.sha256
 AWKWARD = {

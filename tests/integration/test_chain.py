@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.distributions import make_sdist, make_wheel
-from tests.fake_upstream import FakeUpstream
 from tests.integration.catalog import PLAIN, YANK_REASON
 from tests.integration.clients import Clients
 from tests.integration.commands import Place, run_command
 from tests.integration.running import Server, serving
+from tests.support.distributions import make_sdist, make_wheel
+from tests.support.fake_upstream import FakeUpstream
 
 OWN = {version: make_wheel("own", version, requires=("demo-plain",)) for version in ("1.0", "2.0")}
 OWN_SDIST = make_sdist("own", "1.0")

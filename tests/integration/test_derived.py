@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from indexer.store.base import ObjectStore
-from tests.distributions import make_wheel
-from tests.fake_upstream import FakeUpstream
 from tests.integration.clients import Clients
 from tests.integration.commands import Place, run_command
 from tests.integration.running import Server, serving
+from tests.support.distributions import make_wheel
+from tests.support.fake_upstream import FakeUpstream
 
 DERIVED = ("snapshot.msgpack.zst", "pages/", "index/")
 JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_upstream import FakeUpstream
 from tests.integration.catalog import APP, LIBRARY, PLAIN, SOURCE, publish_catalog
 from tests.integration.clients import Clients, installed
 from tests.integration.commands import Place
 from tests.integration.running import Server, serving
-from tests.servers import program
+from tests.support.fake_upstream import FakeUpstream
+from tests.support.servers import program
 
 on_a_folder = pytest.mark.parametrize("shared_server", ["folder"], indirect=True)
 with_each_tool = pytest.mark.parametrize("tool", ["pip", "uv"])

@@ -8,10 +8,10 @@ from threading import Event, Lock
 import requests
 
 from indexer.log.log import ORIGIN, Log
-from tests.distributions import Distribution, make_wheel
-from tests.fake_upstream import FakeUpstream
 from tests.integration.commands import Place
 from tests.integration.running import Server, serving
+from tests.support.distributions import Distribution, make_wheel
+from tests.support.fake_upstream import FakeUpstream
 
 UPLOADERS = 4
 ROUNDS = 2

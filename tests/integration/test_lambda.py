@@ -1,8 +1,8 @@
 """The built zip as a Lambda function over a real S3 server, used by real tools through real HTTP.
 
-What is not AWS's own here: the service that starts environments (tests/lambda_runtime.py), the API through which the
-function controls itself (tests/lambda_control.py), the front doors (tests/lambda_front.py) and S3 (SeaweedFS). So no
-timing of AWS's is shown, no IAM, and no TLS.
+What is not AWS's own here: the service that starts environments (tests/aws/lambda_runtime.py), the API through which
+the function controls itself (tests/aws/lambda_control.py), the front doors (tests/aws/lambda_front.py) and S3
+(SeaweedFS). So no timing of AWS's is shown, no IAM, and no TLS.
 """
 
 import json
@@ -27,13 +27,13 @@ from indexer.simple.page import Renderer
 from indexer.store.base import ObjectStore
 from indexer.store.s3 import S3Store
 from pypi_lambda.front_doors.table import EDGE_ORIGIN, EDGE_VIEWER, FUNCTION_URL
-from tests.builders import PASSWORD, USERNAME, put_user, upload_form
-from tests.distributions import Distribution, make_wheel
+from tests.aws.lambda_control import CONFLICT, INVOKE, INVOKE_DENIED, THROTTLED, UPDATE, UPDATE_DENIED
+from tests.aws.lambda_site import LambdaSite, running_function
 from tests.integration.clients import Clients
-from tests.lambda_control import CONFLICT, INVOKE, INVOKE_DENIED, THROTTLED, UPDATE, UPDATE_DENIED
-from tests.lambda_site import LambdaSite, running_function
-from tests.servers import BUCKET, FaultProxy, HttpFault, S3Server, program
-from tests.test_notifications import notification
+from tests.pypi_lambda.function.test_notifications import notification
+from tests.support.builders import PASSWORD, USERNAME, put_user, upload_form
+from tests.support.distributions import Distribution, make_wheel
+from tests.support.servers import BUCKET, FaultProxy, HttpFault, S3Server, program
 
 RENDERER = Renderer()
 

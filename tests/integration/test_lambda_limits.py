@@ -28,16 +28,16 @@ from pypi_lambda.front_doors.table import (
     REST_API,
     FrontDoor,
 )
-from tests.builders import added as file_added
-from tests.builders import put_user, upload_form, write_log
-from tests.distributions import make_metadata, make_wheel
-from tests.fake_upstream import FakeUpstream
+from tests.aws.lambda_front import Front
+from tests.aws.lambda_site import Answer, LambdaSite, running_function
 from tests.integration.clients import Clients
-from tests.lambda_front import Front
-from tests.lambda_site import Answer, LambdaSite, running_function
-from tests.servers import BUCKET, S3Server
-from tests.test_copies import Links
-from tests.test_notifications import notification
+from tests.pypi_lambda.app.test_copies import Links
+from tests.pypi_lambda.function.test_notifications import notification
+from tests.support.builders import added as file_added
+from tests.support.builders import put_user, upload_form, write_log
+from tests.support.distributions import make_metadata, make_wheel
+from tests.support.fake_upstream import FakeUpstream
+from tests.support.servers import BUCKET, S3Server
 
 HTML, LEGACY = "application/vnd.pypi.simple.v1+html", "text/html"
 JSON = "application/vnd.pypi.simple.v1+json"

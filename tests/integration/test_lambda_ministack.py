@@ -26,13 +26,13 @@ from indexer.log.log import ORIGIN, Log
 from indexer.simple.page import Renderer
 from indexer.store.s3 import S3Store
 from pypi_lambda.front_doors.table import FUNCTION_URL
-from tests.answer_readers import read_answer
-from tests.builders import basic, put_user, upload_form
-from tests.distributions import make_wheel
-from tests.event_builders import function_url
+from tests.aws.answer_readers import read_answer
+from tests.aws.event_builders import function_url
+from tests.aws.lambda_environment import make_runtime
 from tests.integration.running import eventually
-from tests.lambda_environment import make_runtime
-from tests.servers import BUCKET, S3Server, free_ports, running
+from tests.support.builders import basic, put_user, upload_form
+from tests.support.distributions import make_wheel
+from tests.support.servers import BUCKET, S3Server, free_ports, running
 
 PREFIX = "the folder"
 WHEEL = make_wheel("demo", "1.0+local.1")

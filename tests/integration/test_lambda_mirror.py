@@ -15,12 +15,12 @@ from indexer.store.base import ObjectStore
 from indexer.store.s3 import S3Store
 from pypi_lambda.front_doors.table import FUNCTION_URL, REST_API, FrontDoor
 from pypi_lambda.function.remote import INLINE_BYTES
-from tests.builders import put_user
-from tests.distributions import make_wheel
-from tests.fake_upstream import FakeUpstream
+from tests.aws.lambda_site import LambdaSite, running_function
 from tests.integration.clients import Clients
-from tests.lambda_site import LambdaSite, running_function
-from tests.servers import BUCKET, S3Server
+from tests.support.builders import put_user
+from tests.support.distributions import make_wheel
+from tests.support.fake_upstream import FakeUpstream
+from tests.support.servers import BUCKET, S3Server
 
 HOST = "http://1.1.1.1"  # never asked itself
 LARGE = make_wheel("large", "1.0", files={"large_data.bin": random.Random(1).randbytes(INLINE_BYTES)})

@@ -20,13 +20,13 @@ import requests
 
 from indexer.store.s3 import S3Store
 from pypi_lambda.front_doors.table import FUNCTION_URL
-from tests.answer_readers import read_answer
-from tests.builders import basic, put_user, upload_form
-from tests.distributions import make_wheel
-from tests.event_builders import function_url
+from tests.aws.answer_readers import read_answer
+from tests.aws.event_builders import function_url
+from tests.aws.lambda_environment import make_runtime
 from tests.integration.running import eventually
-from tests.lambda_environment import make_runtime
-from tests.servers import BUCKET, S3Server, free_ports, running
+from tests.support.builders import basic, put_user, upload_form
+from tests.support.distributions import make_wheel
+from tests.support.servers import BUCKET, S3Server, free_ports, running
 
 WHEEL = "aws-sam-cli==1.170.0"
 PROGRAM = f"aws-lambda-rie-{'arm64' if platform.machine() == 'aarch64' else 'x86_64'}"

@@ -16,13 +16,13 @@ from indexer.store.base import ObjectStore
 from indexer.store.s3 import S3Store
 from pypi_lambda.publish.parts import PART_BYTES
 from pypi_lambda.terminal.sending import Sender, SendingFailed
-from tests.builders import PASSWORD, USERNAME, put_user
-from tests.distributions import add_record, make_metadata, make_sdist, make_wheel
+from tests.aws.lambda_site import running_function
 from tests.integration.clients import Clients
 from tests.integration.commands import Finished, clean_environ, run, run_command
 from tests.integration.running import Server, eventually
-from tests.lambda_site import running_function
-from tests.servers import BUCKET, S3Server, program
+from tests.support.builders import PASSWORD, USERNAME, put_user
+from tests.support.distributions import add_record, make_metadata, make_sdist, make_wheel
+from tests.support.servers import BUCKET, S3Server, program
 
 
 @pytest.fixture

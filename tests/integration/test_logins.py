@@ -11,13 +11,13 @@ from threading import Barrier, local
 import pytest
 import requests
 
-from tests.builders import upload_form
-from tests.distributions import Distribution, make_wheel
-from tests.fake_upstream import FakeUpstream
 from tests.integration.clients import Clients
 from tests.integration.commands import Place
 from tests.integration.running import Server, User, serving
-from tests.mirrors import PATIENCE_SECONDS
+from tests.support.builders import upload_form
+from tests.support.distributions import Distribution, make_wheel
+from tests.support.fake_upstream import FakeUpstream
+from tests.support.mirrors import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.parametrize("place", ["folder"], indirect=True)
 

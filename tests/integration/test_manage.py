@@ -4,11 +4,11 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.distributions import make_sdist, make_wheel
 from tests.integration.clients import Clients
 from tests.integration.commands import Place, clean_environ, run_command
 from tests.integration.running import Server, User, eventually
-from tests.servers import program
+from tests.support.distributions import make_sdist, make_wheel
+from tests.support.servers import program
 
 OLD, NEW = make_wheel("demo-managed", "1.0"), make_wheel("demo-managed", "2.0")
 SDIST = make_sdist("demo-managed", "2.0")

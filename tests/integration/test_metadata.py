@@ -5,13 +5,13 @@ from random import Random
 
 import pytest
 
-from tests.distributions import make_wheel
-from tests.fake_upstream import FakeUpstream
 from tests.integration.clients import Clients
 from tests.integration.commands import Finished, Place
 from tests.integration.running import Server, serving
-from tests.odd_wheels import INSTALLABLE, REFUSED_BY_UV, installable
-from tests.test_wheel_metadata import NO_METADATA
+from tests.pypi_lambda.mirror.test_wheel_metadata import NO_METADATA
+from tests.support.distributions import make_wheel
+from tests.support.fake_upstream import FakeUpstream
+from tests.support.odd_wheels import INSTALLABLE, REFUSED_BY_UV, installable
 
 HEAVY = make_wheel(
     "heavy", "1.0", files={"heavy_data.bin": Random(1).randbytes(50_000_000)}, requires=("demo-library<2",)

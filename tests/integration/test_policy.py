@@ -10,12 +10,12 @@ import pytest
 
 from indexer.log.events import timestamp
 from pypi_lambda.clock import utc_now
-from tests.distributions import make_wheel
-from tests.fake_upstream import FakeUpstream
 from tests.integration.clients import Clients
 from tests.integration.commands import Place, run_command
 from tests.integration.running import Server, serving
-from tests.servers import program
+from tests.support.distributions import make_wheel
+from tests.support.fake_upstream import FakeUpstream
+from tests.support.servers import program
 
 pytestmark = pytest.mark.parametrize("place", ["folder"], indirect=True)
 with_each_tool = pytest.mark.parametrize("tool", ["pip", "uv"])

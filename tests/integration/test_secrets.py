@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from indexer.frame import BadFrame, unpack
-from tests.fake_upstream import FakeUpstream
 from tests.integration.catalog import SHARED, publish_catalog
 from tests.integration.clients import Clients
 from tests.integration.commands import Place, run_command
 from tests.integration.running import Server, serving
+from tests.support.fake_upstream import FakeUpstream
 
 USERNAME = "upstream-user"
 PASSWORD = "pass/word-of:upstream"

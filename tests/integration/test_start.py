@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import pytest
 
-from tests.distributions import make_sdist, make_wheel
-from tests.fake_upstream import FakeUpstream
 from tests.integration.clients import Clients, installed
 from tests.integration.commands import Place, run_command
 from tests.integration.running import Server, eventually, serving, starting
-from tests.servers import BUCKET, FaultProxy, HttpFault, S3Server, free_ports
+from tests.support.distributions import make_sdist, make_wheel
+from tests.support.fake_upstream import FakeUpstream
+from tests.support.servers import BUCKET, FaultProxy, HttpFault, S3Server, free_ports
 
 on_a_folder = pytest.mark.parametrize("place", ["folder"], indirect=True)
 

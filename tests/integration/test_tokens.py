@@ -7,12 +7,12 @@ from uuid import uuid4
 
 import pytest
 
-from tests.distributions import make_wheel
-from tests.fake_upstream import FakeUpstream
 from tests.integration.clients import Clients
 from tests.integration.commands import Place, run_command
 from tests.integration.running import Server, User, eventually, serving
 from tests.integration.test_secrets import unpacked
+from tests.support.distributions import make_wheel
+from tests.support.fake_upstream import FakeUpstream
 
 on_a_folder = pytest.mark.parametrize("shared_server", ["folder"], indirect=True)
 with_each_installer = pytest.mark.parametrize("tool", ["pip", "uv"])

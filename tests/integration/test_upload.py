@@ -4,10 +4,10 @@ from uuid import uuid4
 
 import pytest
 
-from tests.distributions import make_metadata, make_sdist, make_wheel
 from tests.integration.clients import Clients
 from tests.integration.commands import run_command
 from tests.integration.running import Server, User
+from tests.support.distributions import make_metadata, make_sdist, make_wheel
 
 on_a_folder = pytest.mark.parametrize("shared_server", ["folder"], indirect=True)
 with_each_tool = pytest.mark.parametrize("tool", ["twine", "uv"])

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.distributions import make_wheel
-from tests.fake_upstream import FakeUpstream
 from tests.integration.catalog import LIBRARY, SHARED
 from tests.integration.clients import Clients
 from tests.integration.commands import Place
 from tests.integration.running import Server, serving
+from tests.support.distributions import make_wheel
+from tests.support.fake_upstream import FakeUpstream
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.fake_upstream import JSON_TYPE, LOGIN_PAGE, FakeUpstream
 from tests.integration.catalog import LIBRARY, PLAIN
 from tests.integration.clients import Clients
 from tests.integration.commands import Place
 from tests.integration.running import Server, eventually, serving
+from tests.support.fake_upstream import JSON_TYPE, LOGIN_PAGE, FakeUpstream
 
 PAGE = "/simple/demo-library/"
 FAILURES: dict[str, dict[str, Any]] = {

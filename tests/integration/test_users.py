@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.distributions import make_wheel
 from tests.integration.commands import Place, run_command
 from tests.integration.running import Server, User
+from tests.support.distributions import make_wheel
 
 pytestmark = pytest.mark.parametrize("place", ["folder"], indirect=True)
 

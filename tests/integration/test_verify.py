@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from indexer.store.base import ObjectStore
-from tests.builders import contents
-from tests.distributions import make_wheel
-from tests.fake_upstream import FakeUpstream
 from tests.integration.commands import Place, run_command
 from tests.integration.running import serving
+from tests.support.builders import contents
+from tests.support.distributions import make_wheel
+from tests.support.fake_upstream import FakeUpstream
 
 
 def _served(place: Place, upstream: FakeUpstream, logs: Path) -> ObjectStore:

@@ -5,8 +5,8 @@ Every wheel has a program, because pipx installs nothing else, and runs on Pytho
 
 from collections.abc import Mapping, Sequence
 
-from tests.distributions import Distribution, make_metadata, make_tar, make_wheel
-from tests.fake_upstream import FakeUpstream
+from tests.support.distributions import Distribution, make_metadata, make_tar, make_wheel
+from tests.support.fake_upstream import FakeUpstream
 
 _TAG = "py2.py3-none-any"
 _BACKEND = '''\

@@ -11,7 +11,7 @@ import requests
 from tests.matrix.commands import Failed, run, running
 from tests.matrix.environments import Environment, base_environ
 from tests.matrix.site import Site
-from tests.servers import free_ports
+from tests.support.servers import free_ports
 
 START_SECONDS = 90  # devpi, the slowest, takes three on a machine that runs nothing else
 

@@ -11,7 +11,7 @@ from threading import Lock
 from tests.matrix.commands import INSTALL_SECONDS, Failed, run
 from tests.matrix.pythons import find_python
 from tests.matrix.table import Client
-from tests.servers import program
+from tests.support.servers import program
 
 # What a machine says of certificates and proxies holds for clients too; nothing else of its environment does.
 _KEPT = (

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.matrix.commands import run
-from tests.servers import program
+from tests.support.servers import program
 
 _SECONDS = 60
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
-from tests.distributions import Distribution
 from tests.matrix.catalog import APP, LIBRARY, MORE, OWN, OWN_LEGACY, OWN_SOURCE, OWN_YANKED, PLAIN
 from tests.matrix.commands import Failed
+from tests.support.distributions import Distribution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from tests.fake_upstream import FakeUpstream
 from tests.integration.commands import Place, run_command
 from tests.integration.running import Server, serving
 from tests.matrix.catalog import OWN_YANKED, PRIVATE, publish_upstream
 from tests.matrix.commands import Failed
+from tests.support.fake_upstream import FakeUpstream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from tests.distributions import Distribution
 from tests.matrix.cases import ENVIRONMENT, FILE, Case
 from tests.matrix.catalog import make_program, make_source
 from tests.matrix.commands import Ended, Failed
+from tests.support.distributions import Distribution
 
 WHEEL, SDIST, AGAIN, CONFLICT = "wheel", "sdist", "again", "other content"
 _EPOCH = "1577836800"  # so that what is built again is the same

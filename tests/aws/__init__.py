@@ -1,0 +1,1 @@
+"""AWS on loopback: front doors, the service that runs the function, its runtime."""

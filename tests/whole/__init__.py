@@ -1,0 +1,1 @@
+"""The whole index at once: crashes, races, round trips, memory."""
