@@ -38,7 +38,8 @@ from indexer.value import replace
 from pypi_lambda.access.auth import hash_password
 from pypi_lambda.access.records import UserRecord, encode_user
 from pypi_lambda.clock import utc_now
-from pypi_lambda.mirror.kept_pages import Check, KeptPage, KeptPages, Listed, Revision, digest_of
+from pypi_lambda.mirror.check import Check, digest_of
+from pypi_lambda.mirror.kept_pages import KeptPage, KeptPages, Listed, Revision
 from pypi_lambda.view.index import page_of
 from tests.support.builders import MEMORY
 

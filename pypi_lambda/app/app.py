@@ -43,7 +43,8 @@ from pypi_lambda.http.headers import negotiate
 from pypi_lambda.http.model import NO_SNIFFING, PLAIN_TEXT, Request, Response, without_body
 from pypi_lambda.http.percent import quote_path, quote_query
 from pypi_lambda.mirror.files import Mirror
-from pypi_lambda.view.index import Index, Page, ReadAhead, Standing, View
+from pypi_lambda.view.index import Index, Page, ReadAhead
+from pypi_lambda.view.view import Standing, View
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -27,7 +27,8 @@ from pypi_lambda.http.headers import accepts_gzip, not_modified
 from pypi_lambda.http.model import NO_SNIFFING, Request, Response
 from pypi_lambda.mirror.files import Mirror
 from pypi_lambda.shared import Cache, SharedWork, TakesLonger
-from pypi_lambda.view.index import Index, Page, Standing, View
+from pypi_lambda.view.index import Index, Page
+from pypi_lambda.view.view import Standing, View
 
 CONTENT_TYPE = "application/json"
 SERIAL = "X-PyPI-Last-Serial"  # without it, or with a smaller number than the listing has, bandersnatch takes nothing

@@ -19,7 +19,8 @@ from pypi_lambda.app.delivery import IMMUTABLE, Delivery, exceeds_limit
 from pypi_lambda.http.faults import Forbidden, NotFound
 from pypi_lambda.http.model import NO_SNIFFING, PLAIN_TEXT, Request, Response
 from pypi_lambda.mirror.files import Mirror
-from pypi_lambda.view.index import CLOSED_STANDINGS, Index, Page, ReadAhead, Standing, View
+from pypi_lambda.view.index import Index, Page, ReadAhead
+from pypi_lambda.view.view import CLOSED_STANDINGS, Standing, View
 
 if TYPE_CHECKING:
     from datetime import datetime

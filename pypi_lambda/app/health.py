@@ -13,7 +13,8 @@ from indexer.json_bytes import encode_json
 from indexer.value import value
 from pypi_lambda import __version__
 from pypi_lambda.http.model import NO_SNIFFING, Response
-from pypi_lambda.view.index import Index, View
+from pypi_lambda.view.index import Index
+from pypi_lambda.view.view import View
 
 ASK_EVERY_SECONDS = 5.0
 OLD_LIST = timedelta(hours=25)  # it is read every hour; a day without is more than an hour's trouble

@@ -16,7 +16,8 @@ from pypi_lambda.browse.overview import index_of
 from pypi_lambda.browse.readme import render_description
 from pypi_lambda.http.faults import NotFound
 from pypi_lambda.http.model import Request, Response
-from pypi_lambda.view.index import Index, View
+from pypi_lambda.view.index import Index
+from pypi_lambda.view.view import View
 
 MAX_ROWS = 1_000  # 400 bytes each: a load balancer carries 1 MB
 _UNITS = ("bytes", "KB", "MB", "GB")

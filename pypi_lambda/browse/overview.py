@@ -20,7 +20,8 @@ from pypi_lambda.access.records import User
 from pypi_lambda.browse.layout import copyable, page
 from pypi_lambda.http.address import find_root
 from pypi_lambda.http.model import Request, Response
-from pypi_lambda.view.index import Index, View
+from pypi_lambda.view.index import Index
+from pypi_lambda.view.view import View
 
 PROJECTS_A_PAGE = 50  # each is read from the store the first time: some round trips, side by side
 LAST_EVENTS = 15

@@ -13,7 +13,7 @@ from pypi_lambda.mirror.ingestion import WAIT_SECONDS, Ingestions, Result, Still
 from pypi_lambda.shared import Cache, TakesLonger
 
 if TYPE_CHECKING:
-    from pypi_lambda.publish.parts import Announced
+    from pypi_lambda.publish.announced import Announced
 
 INLINE_BYTES = 33_554_432  # 32 MiB in WAIT_SECONDS, less in less: what also a small function and a slow upstream manage
 ASK_EVERY_SECONDS = 60.0  # clients come back every few seconds while a file arrives

@@ -6,7 +6,7 @@ from indexer.value import value
 from pypi_lambda.command.arguments import Text
 from pypi_lambda.command.context import Context, Result
 from pypi_lambda.http.faults import RequestError
-from pypi_lambda.publish.parts import parse_announced
+from pypi_lambda.publish.announced import parse_announced
 
 
 @value

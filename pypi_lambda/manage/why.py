@@ -17,12 +17,13 @@ from indexer.store.base import Stat
 from indexer.value import value
 from pypi_lambda.app.service import policy_of
 from pypi_lambda.command.context import Context, Result
+from pypi_lambda.cooldown.choice import is_old, release_of
 from pypi_lambda.cooldown.moments import find_moment
-from pypi_lambda.cooldown.offered import is_old, release_of
 from pypi_lambda.http.faults import RequestError
 from pypi_lambda.mirror.file_hosts import MAX_HOSTS, WHY_SECONDS, sentence, within
-from pypi_lambda.view.index import CLOSED_STANDINGS, Page, ReadAhead, Standing, View
+from pypi_lambda.view.index import Page, ReadAhead
 from pypi_lambda.view.policy import Policy
+from pypi_lambda.view.view import CLOSED_STANDINGS, Standing, View
 
 NOT_LISTED = "the upstream does not list it"
 

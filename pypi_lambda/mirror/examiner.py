@@ -23,7 +23,7 @@ from indexer.store.base import ObjectStore, Stat, Stored
 from indexer.upstream.sources import Source, decode_sources
 from indexer.verify.findings import Findings, Remedy, Severity
 from indexer.verify.project import Group
-from pypi_lambda.mirror.kept_pages import decode_check, digest_of
+from pypi_lambda.mirror.check import decode_check, digest_of
 
 
 class MirrorExaminer:

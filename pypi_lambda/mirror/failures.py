@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from indexer.errors import UpstreamNonsense, UpstreamRefused, UpstreamUnavailable
 from indexer.names import Filename, ProjectName
 from indexer.value import replace, value
-from pypi_lambda.mirror.kept_pages import Check, KeptPage
+from pypi_lambda.mirror.check import Check
+from pypi_lambda.mirror.kept_pages import KeptPage
 
 BACK_OFF_SECONDS = 10  # after a failure the project's stored page is served without asking again
 _KINDS = (UpstreamNonsense, UpstreamRefused)  # made of a reason alone, and answered each in its way

@@ -14,13 +14,13 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from indexer.errors import StoreUnavailable, UpstreamNonsense, UpstreamUnavailable
+from indexer.errors import StoreUnavailable, UpstreamUnavailable
 from indexer.json_bytes import decode_json
 from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer, compress, decompress
 from indexer.store.base import ObjectStore, Stored
 from indexer.value import replace
-from pypi_lambda.mirror.kept_pages import KeptPage, KeptPages, Revision
+from pypi_lambda.mirror.kept_pages import KeptPage, KeptPages, Revision, newer
 from pypi_lambda.shared import Cache, SharedWork, TakesLonger
 from pypi_lambda.view.index import PAGE_CACHE_BYTES, Page, ReadAhead, page_of
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 ABSENT_SECONDS = 60  # a name that the upstream does not have is not asked for again: somebody mistyped it in a build
 # 64 KiB: the page of some 1,100 files, made anew in 8 ms and two writes; each time, clients' copies are outdated.
 CHEAP_PAGE_BYTES = 65_536
-MAX_LOGGED = 5  # of the files that a page is served without; the page names more
 MAX_REMEMBERED = 4_096  # names of which a failure or the absence is remembered, each
 # pip and poetry stop reading after 15 s. Who has a page to fall back on should not wait that long for a newer one.
 WAIT_SECONDS = 10.0
@@ -190,7 +189,7 @@ class MirroredPages:
     def _current(self, name: ProjectName, read: Mapping[str, Stored | None]) -> KeptPage | None:
         arrived_at = self._time()
         remembered = self._pages.find(name)
-        kept = _newer(remembered, self._kept.find(name, read))
+        kept = newer(remembered, self._kept.find(name, read))
         if self._is_absent(name, kept, arrived_at):
             return None
         if kept is not None and kept.check.is_fresh(arrived_at):
@@ -230,7 +229,7 @@ class MirroredPages:
 
     def _ask(self, name: ProjectName, kept: KeptPage | None, arrived_at: float) -> KeptPage | None:
         """Return the page that the upstream has, unless another request learnt that since this one arrived."""
-        at, kept = self._time(), _newer(kept, self._pages.find(name))
+        at, kept = self._time(), newer(kept, self._pages.find(name))
         if self._is_absent(name, kept, at):
             return None
         if kept is not None and (kept.check.is_fresh(at) or arrived_at < kept.check.said_at <= at):
@@ -265,32 +264,12 @@ class MirroredPages:
         self, name: ProjectName, kept: KeptPage | None, at: float, *, anew: bool
     ) -> Callable[[KeptPage | None], Revision | None]:
         """Ask the upstream, and return what its answer makes of the page that is kept."""
-        from indexer.upstream.client import NotModified
-        from indexer.upstream.listing import parse_listing
-        from pypi_lambda.mirror.revisions import Asked, revise_missing, revise_unchanged, revise_with_page
+        from pypi_lambda.mirror.revisions import Asked, reviser_of
 
         etag, last_modified = (kept.check.etag, kept.check.last_modified) if kept else (None, None)
         answer = self.upstream().fetch_page(name, etag=etag, last_modified=last_modified)
         asked = Asked(at=at, answered_at=self._time())
-        if answer is None:
-            return partial(revise_missing, asked=asked)
-        if isinstance(answer, NotModified):
-            if kept is None:
-                raise UpstreamNonsense(f"it answered 304 for {name}, and nothing was asked conditionally")
-            return partial(revise_unchanged, asked=asked, asked_about=kept, answer=answer)
-        listing = parse_listing(
-            name,
-            answer.content,
-            content_type=answer.content_type,
-            url=answer.url,
-        )
-        for dropped in listing.dropped[:MAX_LOGGED]:
-            logger.warning("left out of the page of %s: %r: %s", name, dropped.filename[:300], dropped.reason)
-        if listing.dropped:
-            logger.warning("the upstream's page of %s has %d files that cannot be served", name, len(listing.dropped))
-        return partial(
-            revise_with_page, asked=asked, fetched=answer, listing=listing, renderer=self._renderer, anew=anew
-        )
+        return reviser_of(name, answer, asked=asked, asked_about=kept, renderer=self._renderer, anew=anew)
 
     def _note(self, name: ProjectName, kept: KeptPage | None, fault: UpstreamUnavailable) -> None:
         at = self._time()
@@ -308,13 +287,6 @@ class MirroredPages:
         if since is None or (kept is not None and kept.check.said_at > since):
             return False
         return 0 <= at - since < ABSENT_SECONDS
-
-
-def _newer(one: KeptPage | None, other: KeptPage | None) -> KeptPage | None:
-    """Return the page of which more was said last; of two that are alike the other, which may have been filled in."""
-    if one is None or other is None:
-        return one or other
-    return one if one.check.said_at > other.check.said_at else other
 
 
 def _marked_if_doubtful(kept: KeptPage) -> KeptPage:

@@ -1,4 +1,5 @@
-"""What an answer of the upstream makes of the page that is kept, and what is filled in on it afterwards. Pure.
+"""What an answer of the upstream makes of the page that is kept, and what is filled in on it afterwards. Pure,
+but for lines in the log.
 
 Each revision is decided from what lies in the store at that moment, which may be newer than what the upstream was asked
 about: another process may have asked later, or filled something in.
@@ -6,18 +7,22 @@ about: another process may have asked later, or filled something in.
 RFC 9111 (freshness, validation).
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from indexer.digests import Hashes
+from indexer.errors import UpstreamNonsense
 from indexer.json_bytes import decode_json, encode_json
-from indexer.names import Filename
+from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer, compress, decompress
 from indexer.simple.wire import ProjectPage
 from indexer.upstream.fills import filled, filled_facts, with_fills_of
 from indexer.upstream.sources import Source, encode_sources
 from indexer.value import replace, value
-from pypi_lambda.mirror.kept_pages import CONFIRM_SECONDS, Check, KeptPage, Listed, Revision, digest_of
+from pypi_lambda.mirror.check import CONFIRM_SECONDS, Check, digest_of
+from pypi_lambda.mirror.kept_pages import KeptPage, Listed, Revision
 from pypi_lambda.view.index import Page, page_of
 
 if TYPE_CHECKING:
@@ -29,6 +34,9 @@ MAX_FRESH_SECONDS = 86_400  # an upstream may not keep a new release from us for
 # How far the clocks of two processes may be apart, and how long an answer may take to be written down. A check from
 # beyond that is of a clock that is wrong.
 CLOCKS_SECONDS = 60
+MAX_LOGGED = 5  # of the files that a page is served without; the page names more
+
+logger = logging.getLogger(__name__)
 
 
 @value
@@ -41,6 +49,41 @@ class Asked:
     def is_older_than(self, check: Check) -> bool:
         """Tell whether another process got an answer after this was asked; its word is as good."""
         return self.at <= check.at < self.answered_at + CLOCKS_SECONDS
+
+
+def reviser_of(
+    name: ProjectName,
+    answer: "Fetched | NotModified | None",
+    *,
+    asked: Asked,
+    asked_about: KeptPage | None,
+    renderer: Renderer,
+    anew: bool,
+) -> Callable[[KeptPage | None], Revision | None]:
+    """Return what makes a revision of the page that lies in the store, as the upstream's answer has it.
+
+    Args:
+        asked_about: the page whose validators were sent, if there was one.
+        anew: whether the sources must be written even if they should be there.
+
+    Raises:
+        UpstreamNonsense: the answer is no answer to what was asked, or no page.
+    """
+    from indexer.upstream.client import NotModified
+    from indexer.upstream.listing import parse_listing
+
+    if answer is None:
+        return partial(revise_missing, asked=asked)
+    if isinstance(answer, NotModified):
+        if asked_about is None:
+            raise UpstreamNonsense(f"it answered 304 for {name}, and nothing was asked conditionally")
+        return partial(revise_unchanged, asked=asked, asked_about=asked_about, answer=answer)
+    listing = parse_listing(name, answer.content, content_type=answer.content_type, url=answer.url)
+    for dropped in listing.dropped[:MAX_LOGGED]:
+        logger.warning("left out of the page of %s: %r: %s", name, dropped.filename[:300], dropped.reason)
+    if listing.dropped:
+        logger.warning("the upstream's page of %s has %d files that cannot be served", name, len(listing.dropped))
+    return partial(revise_with_page, asked=asked, fetched=answer, listing=listing, renderer=renderer, anew=anew)
 
 
 def revise_with_page(

@@ -11,48 +11,29 @@ arrived. Nothing of it is visible before it is published. Not on the hot path.
 import logging
 from collections.abc import Callable, Iterator
 from functools import partial
-from hashlib import blake2b
 from typing import Any, Protocol
 
 from indexer.digests import verified
 from indexer.distributions.distribution import check_distribution, parse_filename
 from indexer.errors import DigestMismatch, InvalidValue, Missing
-from indexer.json_bytes import decode_json, encode_json
+from indexer.json_bytes import encode_json
 from indexer.keys import part_key, parts_prefix, rejection_key
-from indexer.names import Filename, check_filename
 from indexer.store.base import CHUNK_BYTES, ObjectStore
 from indexer.store.reader import open_whole
 from indexer.store.witness import Witness
-from indexer.value import value
 from pypi_lambda.access.records import User
 from pypi_lambda.http.faults import BadRequest, Conflict, Forbidden, NotFound, PayloadTooLarge, RequestError
 from pypi_lambda.http.model import NO_SNIFFING, Request, Response
+from pypi_lambda.publish.announced import MAX_PARTS, PART_BYTES, Announced, owner, read_announcement, upload_id
 from pypi_lambda.publish.rules import Candidate
-from pypi_lambda.publish.upload import MAX_FILE_BYTES, Publisher
+from pypi_lambda.publish.upload import Publisher
 from pypi_lambda.shared import SharedWork, TakesLonger
 
-PART_BYTES = 67_108_864  # 64 MiB: one that breaks off costs a minute at 10 Mbit/s, and 5 GiB are 80
 SIGNED_SECONDS = 3_600  # the first parts' URLs must last until the last ones are sent; whoever is late asks anew
-MAX_PARTS = MAX_FILE_BYTES // PART_BYTES
-MAX_ANNOUNCEMENT_BYTES = 4_096
 RETRY_SECONDS = 3
 WAIT_SECONDS = 10.0  # below the 29 s of API Gateway and the 15 s for which some clients wait
 
 logger = logging.getLogger(__name__)
-
-
-@value
-class Announced:
-    """A file that is to be sent; `size` in bytes, `sha256` in lower-case hex."""
-
-    filename: Filename
-    size: int
-    sha256: str
-
-    def part_sizes(self, part_bytes: int) -> tuple[int, ...]:
-        """Return the parts' sizes in bytes, in order, where no part has more than `part_bytes`."""
-        whole, rest = divmod(self.size, part_bytes)
-        return (*([part_bytes] * whole), *([rest] if rest else []))
 
 
 class Commits(Protocol):
@@ -101,7 +82,7 @@ class Parts:
         Raises:
             RequestError, InvalidValue: it cannot be sent, or is published with other content.
         """
-        announced = _read_announcement(request)
+        announced = read_announcement(request)
         if self._is_published(announced, user):
             return _answer(200, {"state": "published", "parts": []})
         id_ = upload_id(user.username, announced)
@@ -128,7 +109,7 @@ class Parts:
         """
         if not (number.isascii() and number.isdecimal() and 1 <= int(number) <= MAX_PARTS):
             raise NotFound(f"there is no part {number[:20]!r}")
-        if not id_.startswith(_owner(user.username)) or not set(id_) <= set("0123456789abcdef"):
+        if not id_.startswith(owner(user.username)) or not set(id_) <= set("0123456789abcdef"):
             raise Forbidden("this upload is another user's")
         self._store.write(part_key(id_, int(number)), _limited(request, self._part_bytes))
         return _answer(200, {"arrived": int(number)})
@@ -139,7 +120,7 @@ class Parts:
         Raises:
             RequestError, InvalidValue: it is refused.
         """
-        announced = _read_announcement(request)
+        announced = read_announcement(request)
         if id_ != upload_id(user.username, announced):
             raise BadRequest("this is not what the upload was begun with")
         if self._is_published(announced, user):
@@ -253,42 +234,6 @@ class _Joined:
         return verified(announced.filename, self.read(""), hashes=hashes, size=announced.size)
 
 
-def upload_id(username: str, announced: Announced) -> str:
-    """Return what names a user's upload of a file: hex."""
-    text = f"{announced.filename}\n{announced.size}\n{announced.sha256}".encode()
-    return _owner(username) + blake2b(text, digest_size=16).hexdigest()
-
-
-def parse_announced(document: Any) -> Announced:
-    """Return what a JSON object announces.
-
-    Raises:
-        InvalidValue: a member is missing, or not what it must be.
-    """
-    if not isinstance(document, dict):
-        raise InvalidValue("body", "(not shown)", "a JSON object with filename, size and sha256")
-    filename, size, digest = (document.get(name) for name in ("filename", "size", "sha256"))
-    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-        raise InvalidValue("size", size, "a number of bytes")
-    if not isinstance(digest, str) or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
-        raise InvalidValue("sha256", digest, "64 lower-case hexadecimal digits")
-    return Announced(filename=check_filename(str(filename)), size=size, sha256=digest)
-
-
-def _read_announcement(request: Request) -> Announced:
-    body = request.body.read(MAX_ANNOUNCEMENT_BYTES + 1)
-    if len(body) > MAX_ANNOUNCEMENT_BYTES:
-        raise PayloadTooLarge(f"an announcement has at most {MAX_ANNOUNCEMENT_BYTES:,} bytes")
-    try:
-        document = decode_json(body)
-    except ValueError:
-        document = None
-    announced = parse_announced(document)
-    if announced.size > MAX_FILE_BYTES:
-        raise PayloadTooLarge(f"a file has at most {MAX_FILE_BYTES:,} bytes, and {announced.filename!r} more")
-    return announced
-
-
 def _limited(request: Request, part_bytes: int) -> Iterator[bytes]:
     done = 0
     while chunk := request.body.read(CHUNK_BYTES):
@@ -296,10 +241,6 @@ def _limited(request: Request, part_bytes: int) -> Iterator[bytes]:
         if done > part_bytes:
             raise PayloadTooLarge(f"a part has at most {part_bytes:,} bytes")
         yield chunk
-
-
-def _owner(username: str) -> str:
-    return blake2b(username.encode(), digest_size=8).hexdigest()
 
 
 def _answer(status: int, document: dict[str, Any], *headers: tuple[str, str]) -> Response:

@@ -14,7 +14,7 @@ import pytest
 
 from indexer.store.base import ObjectStore
 from indexer.store.s3 import S3Store
-from pypi_lambda.publish.parts import PART_BYTES
+from pypi_lambda.publish.announced import PART_BYTES
 from pypi_lambda.terminal.sending import Sender, SendingFailed
 from tests.aws.lambda_site import running_function
 from tests.integration.clients import Clients

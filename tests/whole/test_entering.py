@@ -17,7 +17,7 @@ from indexer.names import Filename, ProjectName
 from indexer.store.s3 import S3Store
 from indexer.value import replace
 from pypi_lambda.clock import utc_now
-from pypi_lambda.view.index import Standing
+from pypi_lambda.view.view import Standing
 from tests.pypi_lambda.app.test_app import publish, refusal
 from tests.support.apps import HTML, JSON, Answer, Site, running_site
 from tests.support.builders import AT, added, make_app, put_user, request, upload_request

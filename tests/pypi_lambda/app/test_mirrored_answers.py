@@ -9,7 +9,7 @@ import pytest
 
 from indexer.log.events import NamesReserved
 from indexer.value import replace
-from pypi_lambda.mirror.kept_pages import CONFIRM_SECONDS, decode_check, encode_check
+from pypi_lambda.mirror.check import CONFIRM_SECONDS, decode_check, encode_check
 from tests.support.apps import HTML, JSON, Site, running_site
 from tests.support.distributions import make_wheel
 from tests.support.fake_upstream import LOGIN_PAGE, FakeUpstream

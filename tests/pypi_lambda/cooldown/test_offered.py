@@ -14,7 +14,8 @@ from indexer.log.events import timestamp
 from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer, compress, decompress
 from indexer.store.folder import FolderStore
-from pypi_lambda.cooldown.offered import Choice, Offers, choose, with_choice
+from pypi_lambda.cooldown.choice import Choice, choose, with_choice
+from pypi_lambda.cooldown.offered import Offers
 from pypi_lambda.http.faults import Forbidden, NotFound
 from pypi_lambda.view.index import Page, page_of
 from pypi_lambda.view.policy import Policy

@@ -16,17 +16,8 @@ from indexer.store.base import Stored
 from indexer.store.folder import FolderStore
 from indexer.upstream.sources import Source, encode_sources
 from indexer.value import replace
-from pypi_lambda.mirror.kept_pages import (
-    CONFIRM_SECONDS,
-    Check,
-    KeptPage,
-    KeptPages,
-    Listed,
-    Revision,
-    decode_check,
-    digest_of,
-    encode_check,
-)
+from pypi_lambda.mirror.check import CONFIRM_SECONDS, Check, decode_check, digest_of, encode_check
+from pypi_lambda.mirror.kept_pages import KeptPage, KeptPages, Listed, Revision
 from pypi_lambda.view.index import page_of
 from tests.support.adversary import Adversary, Call, Crash, Fault, Mischief
 

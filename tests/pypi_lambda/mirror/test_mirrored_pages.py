@@ -17,9 +17,9 @@ from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer, compress, decompress
 from indexer.store.folder import FolderStore
 from indexer.value import replace
+from pypi_lambda.mirror.check import CONFIRM_SECONDS, decode_check, digest_of, encode_check
 from pypi_lambda.mirror.failures import BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS
 from pypi_lambda.mirror.files import Mirror
-from pypi_lambda.mirror.kept_pages import CONFIRM_SECONDS, decode_check, digest_of, encode_check
 from pypi_lambda.mirror.pages import ABSENT_SECONDS
 from pypi_lambda.mirror.revisions import DEFAULT_FRESH_SECONDS, MAX_FRESH_SECONDS
 from pypi_lambda.view.index import ReadAhead

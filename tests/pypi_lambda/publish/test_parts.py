@@ -17,8 +17,9 @@ from indexer.store.s3 import S3Store
 from pypi_lambda.access.records import User
 from pypi_lambda.http.faults import BadRequest, Conflict, Forbidden, NotFound, PayloadTooLarge
 from pypi_lambda.http.model import Response
+from pypi_lambda.publish.announced import Announced, upload_id
 from pypi_lambda.publish.dropbox import take_all
-from pypi_lambda.publish.parts import Announced, LocalCommits, Parts, upload_id
+from pypi_lambda.publish.parts import LocalCommits, Parts
 from pypi_lambda.publish.upload import Publisher
 from pypi_lambda.shared import TakesLonger
 from pypi_lambda.view.index import Index

@@ -22,7 +22,8 @@ from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer, decode_page, decompress
 from indexer.store.base import ObjectStore, Stat, Stored
 from indexer.store.folder import FolderStore
-from pypi_lambda.view.index import RELOAD_EVENTS, Index, ReadAhead, Standing, View
+from pypi_lambda.view.index import RELOAD_EVENTS, Index, ReadAhead
+from pypi_lambda.view.view import Standing, View
 from tests.support.adversary import Adversary, Call
 from tests.support.builders import MEMORY, added, contents, file_changes, names, write_log
 
