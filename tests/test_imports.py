@@ -1,22 +1,19 @@
 """The arrows between modules point one way, importing does nothing, and what is slow to import stays out of the way."""
 
-import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-ROOT = Path(__file__).parent.parent
-PACKAGES = ("indexer", "pypi_lambda")
-FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
+from tests.floor_plan import ENTRY_POINT, ROOT, find_circle, find_modules, imports_of, module_graph
+
+MODULES = find_modules()
 # What a container imports before its first request.
 HOT = (
     "pypi_lambda.app.app",
@@ -30,8 +27,6 @@ SLOW = {
     *("boto3", "botocore", "requests", "urllib3", "passlib", "packaging", "multipart", "pypi_simple", "bs4"),
     *("html.parser", "tarfile", "zipfile", "click", "tqdm", "granian", "asyncio"),
 }
-# Lambda has no call for initialising but the import of the handler's module.
-ENTRY_POINT = "pypi_lambda.handler"
 # Run in a fresh interpreter: import a module, then say what it did beside that.
 SIDE_EFFECTS = """
 import importlib, logging, os, signal, sys, threading, warnings
@@ -60,21 +55,6 @@ assert opened == [], opened
 """
 
 
-def imports_of(name: str) -> set[str]:
-    """Return the modules of ours that a module imports: at its top, within functions, and for type checkers."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name} has a relative import"
-            assert node.module is not None
-            found.update(
-                full if (full := f"{node.module}.{alias.name}") in MODULES else node.module for alias in node.names
-            )
-    return {module for module in found if module.partition(".")[0] in PACKAGES}
-
-
 def tracked_files() -> list[Path]:
     """Return what is, or is about to be, in the repository; without git, all that looks like source."""
     git = shutil.which("git")
@@ -96,25 +76,20 @@ def test_modules_are_found() -> None:
 @pytest.mark.parametrize("name", [name for name in MODULES if name.partition(".")[0] == "indexer"])
 def test_indexer_does_not_know_its_face(name: str) -> None:
     """`indexer` imports nothing of `pypi_lambda`, not even within a function."""
-    assert {found for found in imports_of(name) if found.startswith("pypi_lambda")} == set()
+    assert {found for found in module_graph()[name] if found.startswith("pypi_lambda")} == set()
 
 
 def test_every_import_of_ours_exists() -> None:
     """Each module of ours that is imported anywhere is one that there is."""
-    assert {found for name in MODULES for found in imports_of(name)} <= MODULES.keys()
+    assert {found for imported in module_graph().values() for found in imported} <= MODULES.keys()
 
 
 def test_no_cycles() -> None:
     """Modules do not import each other in a circle, not even in functions: each can be read after those it rests on."""
-    graph = {name: imports_of(name) - {name} for name in MODULES}
-    try:
-        order = list(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        pytest.fail(" -> ".join(error.args[1]))
-    assert set(order) == MODULES.keys()
+    assert find_circle(module_graph()) == ()
 
 
-def test_cycles_would_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cycles_would_be_found(tmp_path: Path) -> None:
     """The reading of imports sees those in a class body, a `try`, a function, and those for type checkers."""
     source = """
 from typing import TYPE_CHECKING
@@ -132,8 +107,7 @@ def g():
     from indexer.value import value
 """
     (tmp_path / "example.py").write_text(source)
-    monkeypatch.setitem(MODULES, "example", tmp_path / "example.py")
-    assert imports_of("example") == {
+    assert imports_of(tmp_path / "example.py", MODULES.keys()) == {
         "indexer.errors",
         "indexer.frame",
         "indexer.keys",
