@@ -103,9 +103,11 @@ def test_the_list_is_not_read_again_by_a_restart(place: Place, upstream: FakeUps
     with serving(place, logs, upstream=upstream.url) as first:
         first.await_reindexed()
         user = first.user
+    asked = list(upstream.requests)
+    assert asked.count(("GET", "/simple/")) == 1
     with serving(place, logs, upstream=upstream.url, user=user) as second:
         assert "demo-shared" in second.get("/simple/").text
-    assert upstream.requests == [("GET", "/simple/")]
+    assert upstream.requests == asked
 
 
 def test_without_settings_the_index_lies_in_data(tmp_path: Path, upstream: FakeUpstream, logs: Path) -> None:
