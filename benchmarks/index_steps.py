@@ -57,10 +57,13 @@ def _serve(body: bytes, content_type: str) -> Mapping[str, Any]:
 
 def fill_snapshot(folder: Path, names: int, projects: int) -> Mapping[str, Any]:
     """Store the snapshot of an index with so many upstream names and private projects, and the pages of a few."""
+    from hashlib import sha256
+
     from benchmarks.data import upstream_names
     from indexer.derive.master import encode_names, names_digest, put_master
     from indexer.derive.snapshot import NameFilter, ProjectTable, Snapshot, UpstreamNames, encode_snapshot
-    from indexer.keys import SNAPSHOT_KEY
+    from indexer.keys import SNAPSHOT_KEY, log_key
+    from indexer.log.events import encode_event
     from indexer.log.log import Head
     from indexer.simple.page import Renderer, compress
 
@@ -72,8 +75,11 @@ def fill_snapshot(folder: Path, names: int, projects: int) -> Mapping[str, Any]:
     filter_ = NameFilter.of(listed)
     numbered = sorted((_private(number), number + 1) for number in range(projects))
     lines = b"".join([f"{name} {seq}\n".encode() for name, seq in numbered])
+    change = _added(_private(projects - 1), "1.0")
+    last = encode_event(seq=projects, id="0", prev="0" * 64, at=STAMP, by="benchmark", change=change)
+    store.put(log_key(projects), last)
     snapshot = Snapshot(
-        head=Head(seq=projects, digest="0" * 64),
+        head=Head(seq=projects, digest=sha256(last).hexdigest()),
         renderer=renderer.tag,
         index_seq=projects,
         projects=ProjectTable(lines),

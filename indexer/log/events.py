@@ -29,6 +29,7 @@ class FileAdded:
         size: in bytes.
         sha256: of the file, lower-case hex.
         upload_time: `YYYY-MM-DDThh:mm:ss.ffffffZ`; of the source where the file was brought over from another index.
+            "", before it is written, stands for the time of its event.
         metadata_sha256: of the `.metadata` object beside the file, or None where there is none.
         provenance_sha256: of what its upload attested, or None where it attested nothing.
     """

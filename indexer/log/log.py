@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 
 from indexer.errors import AlreadyExists, CorruptObject, StoreUnavailable, TooLarge
 from indexer.keys import LOG, find_seq, log_key
-from indexer.log.events import Change, Event, decode_event, encode_event
+from indexer.log.events import Change, Event, FileAdded, decode_event, encode_event
 from indexer.store.base import ObjectStore, Stored
-from indexer.value import value
+from indexer.value import replace, value
 
 MAX_EVENT_BYTES = 262_144  # 256 KiB: an event is about 500 bytes; a long list of reserved patterns a few thousand
 STEPS_BEFORE_LISTING = 4  # a tail this short is read number by number; a longer one is listed first
@@ -110,7 +110,7 @@ class Log:
 
     def append(
         self,
-        head: Head,
+        last: Head | Event,
         change: Change,
         *,
         by: str,
@@ -121,32 +121,70 @@ class Log:
     ) -> Event:
         """Write the change as the next event and return it: the commit of whatever it describes.
 
+        No event lies before the one before it, whatever the clock of its writer says.
+
         Args:
-            head: a place that has been seen; being behind costs only time.
+            last: a place that has been seen, or the event there; being behind costs only time.
+            at: the time of the event, unless the one before it has a later one: then that.
             id: random hex, new for each change.
             client: from where the change was asked for; "" where that says nothing.
             step: called with each event found on the way to the end; it may raise to withdraw the change.
 
         Raises:
             TooLarge: the event would be one that nobody reads.
+            CorruptObject: what was seen is there no longer: the log went back.
             StoreUnavailable: the store failed; the event may or may not have been written.
         """
+        before, events = self._go_on(last)
         while True:
-            for event in self.read_after(head):
+            for event in events:
                 if event.id == id:  # an earlier try was written, only its answer was lost
                     return event
                 step(event)
-                head = head_of(event)
-            seq = head.seq + 1
-            body = encode_event(seq=seq, id=id, prev=head.digest, at=at, by=by, client=client, change=change)
+                before = event
+            seq, prev, latest = (before.seq + 1, before.digest, before.at) if before else (1, "", "")
+            moment = max(at, latest)
+            dated = _dated(change, moment)
+            body = encode_event(seq=seq, id=id, prev=prev, at=moment, by=by, client=client, change=dated)
             if len(body) > MAX_EVENT_BYTES:
                 raise TooLarge("an event", MAX_EVENT_BYTES)
             event = decode_event(log_key(seq), body)  # before it is written: what cannot be read would end the log
             try:
                 self._store.put_new(log_key(seq), body, content_type="application/json")
             except AlreadyExists:
+                events = self.read_after(ORIGIN if before is None else head_of(before))
                 continue
             return event
+
+    def _go_on(self, last: Head | Event) -> tuple[Event | None, Iterator[Event]]:
+        """Return the event that was seen last, None at the origin, and those after it, to the end.
+
+        Raises:
+            CorruptObject: that event is there no longer.
+        """
+        if isinstance(last, Event):
+            return last, self.read_after(head_of(last))
+        if last == ORIGIN:
+            return None, self.read_after(ORIGIN)
+        keys = (log_key(last.seq), log_key(last.seq + 1))
+        seen, following = self._store.gather(*(_finder(self._store, key) for key in keys))
+        if seen is None:
+            raise CorruptObject(keys[0], "the event was seen and is there no longer; the log went back")
+        event = decode_event(keys[0], seen.body)
+        if head_of(event) != last:
+            raise CorruptObject(keys[0], "the event is not the one that was seen; the log was put back or altered")
+        return event, self._read_from(last, keys[1], following)
+
+    def _read_from(self, head: Head, key: str, following: Stored | None) -> Iterator[Event]:
+        if following is not None:
+            event = _continued(head, key, following)
+            yield event
+            yield from self.read_after(head_of(event))
+
+
+def _dated(change: Change, at: str) -> Change:
+    """Return the change with the time of its event, where it has one that was left to it."""
+    return replace(change, upload_time=at) if isinstance(change, FileAdded) and not change.upload_time else change
 
 
 def head_of(event: Event) -> Head:

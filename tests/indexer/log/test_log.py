@@ -173,6 +173,63 @@ def test_lost_answer_is_found(store: FolderStore) -> None:
     check_whole(store, [f"{1:032x}", f"{2:032x}", "mine", "other"])
 
 
+EARLY, LATE = "2024-11-23T10:20:29.000000Z", "2024-11-23T10:20:31.000000Z"
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("at", [EARLY, AT, LATE])
+def test_time_never_goes_back(store: FolderStore, at: str, behind: bool) -> None:
+    """An event is of its writer's time, but never of one before the last event's, wherever the writer begins."""
+    events = write_log(store, *users(3))
+    last = ORIGIN if behind else head_of(events[-1])
+    event = Log(store).append(last, UserPut(username="x", upload=False), by="me", at=at, id="x")
+    assert event.at == max(at, AT)
+    assert read(store)[-1] == event
+
+
+def test_time_after_a_lost_race(store: FolderStore) -> None:
+    """A writer that lost a number is no earlier than the one that won it, nor is the file that it publishes."""
+
+    class Overtaken(Adversary):
+        def put_new(self, key: str, body: bytes, *, content_type: str = "", immutable: bool = False) -> str:
+            if not any(call.method == "put_new" for call in self.calls):
+                Log(self.inner).append(ORIGIN, *users(1), by="other", at=LATE, id="winner")
+            return super().put_new(key, body, content_type=content_type, immutable=immutable)
+
+    event = Log(Overtaken(store)).append(ORIGIN, added(upload_time=""), by="me", at=AT, id="loser")
+    assert (event.at, event.change) == (LATE, added(upload_time=LATE))
+    brought = Log(store).append(event, added(version="2.0", upload_time=EARLY), by="me", at=AT, id="later")
+    assert (brought.at, brought.change) == (LATE, added(version="2.0", upload_time=EARLY))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_log_that_went_back(store: FolderStore, count: int) -> None:
+    """A writer that saw more than there is, or something else, writes nothing: it would end the log for good."""
+    events = write_log(store, *users(5))
+    store.delete(log_key(5))
+    other = Head(seq=count, digest="0" * 64)
+    before = contents(store)
+    for last, told in ((head_of(events[-1]), "is there no longer; the log went back"), (other, "is not the one")):
+        with pytest.raises(CorruptObject, match=told) as caught:
+            append(store, "new", head=last)
+        assert caught.value.key == log_key(last.seq)
+    assert contents(store) == before
+
+
+def test_append_costs_one_trip(store: FolderStore) -> None:
+    """The last event that was seen and the next one are asked for side by side; a writer's own is not read again."""
+    events = write_log(store, *users(5))
+    adversary = Adversary(store)
+    event = append(adversary, "6", head=head_of(events[-1]))
+    assert [(call.method, call.key) for call in adversary.calls] == [
+        ("find", log_key(5)),
+        ("find", log_key(6)),
+        ("put_new", log_key(6)),
+    ]
+    Log(adversary).append(event, UserPut(username="7", upload=False), by="me", at=AT, id="7")
+    assert [(call.method, call.key) for call in adversary.calls[3:]] == [("find", log_key(7)), ("put_new", log_key(7))]
+
+
 def test_threads_race(store: FolderStore) -> None:
     """Many threads append at once: none of their events is lost, and there is no gap."""
     barrier = Barrier(8)

@@ -10,8 +10,8 @@ import pytest
 
 from indexer.derive.snapshot import ProjectTable, Snapshot, encode_snapshot
 from indexer.errors import InvalidValue
-from indexer.keys import SNAPSHOT_KEY, file_key
-from indexer.log.events import FileAdded, FileRemoved, FileRestored, FileUnyanked, FileYanked
+from indexer.keys import SNAPSHOT_KEY, file_key, log_key
+from indexer.log.events import FileAdded, FileRemoved, FileRestored, FileUnyanked, FileYanked, NamesReserved
 from indexer.log.log import ORIGIN, Head, Log, head_of
 from indexer.log.project import Project, empty_project, fold
 from indexer.names import Filename, ProjectName
@@ -22,7 +22,7 @@ from indexer.value import replace
 from pypi_lambda.clock import utc_now
 from pypi_lambda.manage.registry import parse_command
 from tests.support.adversary import Adversary
-from tests.support.builders import added, contents, file, project, write_log
+from tests.support.builders import added, contents, event_bytes, file, project, sha256, write_log
 from tests.support.contexts import run_command, running_context
 
 DEMO = ProjectName("demo")
@@ -283,11 +283,13 @@ def test_cost(tmp_path: Path, command: str, argument: dict[str, Any]) -> None:
 
 
 def large_store(folder: Path, *, projects: int, seq: int) -> FolderStore:
-    """Make the store of an index of so many projects and events, of which it has the snapshot and one page."""
+    """Make the store of an index of so many projects and events: the snapshot, the last event and one page."""
     store, renderer = FolderStore(folder), Renderer()
     others = (f"other-{number:06} {number + 1}\n".encode() for number in range(projects - 1))
     table = ProjectTable(b"".join([b"demo %d\n" % seq, *others]))
-    head = Head(seq=seq, digest="d" * 64)
+    event = event_bytes(NamesReserved(patterns=()), seq=seq, prev="d" * 64)
+    store.put(log_key(seq), event)
+    head = Head(seq=seq, digest=sha256(event))
     snapshot = Snapshot(head=head, renderer=renderer.tag, index_seq=seq, projects=table)
     store.put(SNAPSHOT_KEY, encode_snapshot(snapshot))
     page = project(file(OLD.filename), seq=seq)
