@@ -16,15 +16,13 @@ from indexer.errors import AlreadyExists, InvalidValue, Missing
 from indexer.keys import BESIDE_SUFFIXES, METADATA, PROJECTS, file_key
 from indexer.log.events import Event, FileAdded, ProjectChange, find_publication, timestamp
 from indexer.log.identity import find_same, is_withdrawn
-from indexer.log.log import Log
+from indexer.log.journal import Journal
 from indexer.log.project import CLOSED_STATUSES, Project, fold
 from indexer.names import Filename, ProjectName, check_filename, is_normalized
 from indexer.store.base import ObjectStore, Stat
 from indexer.store.reader import open_whole
 from indexer.upkeep.survey import Folder, survey
 from indexer.value import value
-
-# What lies beside files: ours, and what serverless-pypi 0.0.6 left there.
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +42,8 @@ class _Published(Exception):
 def adopt(
     store: ObjectStore,
     snapshot: Snapshot,
+    journal: Journal,
     *,
-    now: str,
-    new_id: Callable[[], str],
     see: Callable[[Folder], None] = lambda folder: None,
     respelled: bool = False,
 ) -> tuple[list[str], list[Refusal]]:
@@ -54,32 +51,22 @@ def adopt(
 
     Args:
         snapshot: as it is stored; what the log has beyond it is looked at before anything is published.
-        now: of the events.
-        new_id: 128 random bits as hex.
+        journal: has read the log no further than the snapshot goes.
         see: called with every folder on the way.
         respelled: whether files may mean the same by several spellings, as a predecessor's do.
     """
-    adopted: list[str] = []
-    refused: list[Refusal] = []
-    for project, stat in _unpublished(store, snapshot, see):
-        try:
-            if _adopt_file(store, snapshot, project, stat.key, now=now, id=new_id(), respelled=respelled):
-                adopted.append(stat.key)
-        except (InvalidValue, Missing) as fault:
-            logger.warning("%s is not published: %s", stat.key, fault)
-            refused.append(Refusal(key=stat.key, reason=str(fault)))
-    return adopted, refused
-
-
-def _unpublished(
-    store: ObjectStore, snapshot: Snapshot, see: Callable[[Folder], None]
-) -> Iterator[tuple[Project, Stat]]:
+    adoption = _Adoption(store, journal, respelled=respelled)
     for folder in survey(store, snapshot):
         see(folder)
-        published = {file_key(folder.project.name, filename) for filename in folder.project.files}
-        for stat in folder.stats:
-            if not stat.key.endswith(BESIDE_SUFFIXES) and stat.key not in published:
-                yield folder.project, stat
+        adoption.take(folder)
+    return adoption.adopted, adoption.refused
+
+
+def _unpublished(folder: Folder) -> Iterator[Stat]:
+    published = {file_key(folder.project.name, filename) for filename in folder.project.files}
+    for stat in folder.stats:
+        if not stat.key.endswith(BESIDE_SUFFIXES) and stat.key not in published:
+            yield stat
 
 
 def _check_taken(project: Project, filename: Filename, version: str, *, respelled: bool) -> None:
@@ -93,10 +80,60 @@ def _check_taken(project: Project, filename: Filename, version: str, *, respelle
         raise InvalidValue("key", key, f"{same.filename!r} was published, and this is another name for it")
 
 
-def _adopt_file(
-    store: ObjectStore, snapshot: Snapshot, known: Project, key: str, *, now: str, id: str, respelled: bool
-) -> bool:
+class _Adoption:
+    """Adopts the files of one folder after another; the log is read once.
+
+    Attributes:
+        adopted: keys of what was published.
+    """
+
+    def __init__(self, store: ObjectStore, journal: Journal, *, respelled: bool) -> None:
+        self._store = store
+        self._journal = journal
+        self._respelled = respelled
+        self._tail: dict[ProjectName, list[Event]] = {}  # of projects to come, and the one at hand
+        self.adopted: list[str] = []
+        self.refused: list[Refusal] = []
+
+    def take(self, folder: Folder) -> None:
+        """Publish what lies in a folder and is not published."""
+        for stat in _unpublished(folder):
+            known = fold(folder.project, self._tail.get(folder.project.name, ()))
+            try:
+                self._adopt(stat.key, known)
+            except _Published:
+                continue
+            except (InvalidValue, Missing) as fault:
+                logger.warning("%s is not published: %s", stat.key, fault)
+                self.refused.append(Refusal(key=stat.key, reason=str(fault)))
+            else:
+                logger.info("%s is published", stat.key)
+                self.adopted.append(stat.key)
+        self._tail.pop(folder.project.name, None)
+
+    def _adopt(self, key: str, known: Project) -> None:
+        change = _look_into(self._store, key, known, respelled=self._respelled)
+
+        def step(event: Event) -> None:
+            nonlocal known
+            self._note(event)
+            if find_publication(event, change) is not None:
+                raise _Published
+            if isinstance(event.change, ProjectChange) and event.change.project == change.project:
+                known = fold(known, [event])
+                _check_taken(known, change.filename, change.version, respelled=self._respelled)
+
+        self._note(self._journal.append(change, step=step))
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event.change, ProjectChange):
+            self._tail.setdefault(event.change.project, []).append(event)
+
+
+def _look_into(store: ObjectStore, key: str, known: Project, *, respelled: bool) -> FileAdded:
     project, filename = _parse_key(key)
+    if filename in known.files:  # since the snapshot
+        raise _Published
     stat = store.stat(key)
     if stat is None:
         raise Missing(key)
@@ -105,7 +142,7 @@ def _adopt_file(
     digest = stored_sha256(store, key)
     if store.stat(key) != stat:  # whoever copies into a folder writes in pieces
         raise InvalidValue("key", key, "it changed while it was read; it is looked at again next time")
-    change = FileAdded(
+    return FileAdded(
         project=project,
         filename=filename,
         version=found.version,
@@ -115,7 +152,6 @@ def _adopt_file(
         requires_python=found.requires_python,
         metadata_sha256=put_metadata(store, project, filename, found),
     )
-    return _append(store, snapshot, known, change, now=now, id=id, respelled=respelled)
 
 
 def is_publishable(store: ObjectStore, stat: Stat) -> bool:
@@ -151,22 +187,3 @@ def put_metadata(store: ObjectStore, project: ProjectName, filename: Filename, f
         # It was made of the file that lies beside it, which has these bytes, or by a predecessor from an upload's form.
         store.put(key, found.metadata, immutable=True)
     return sha256(found.metadata).hexdigest()
-
-
-def _append(
-    store: ObjectStore, snapshot: Snapshot, known: Project, change: FileAdded, *, now: str, id: str, respelled: bool
-) -> bool:
-    def step(event: Event) -> None:
-        nonlocal known
-        if find_publication(event, change) is not None:
-            raise _Published
-        if isinstance(event.change, ProjectChange) and event.change.project == change.project:
-            known = fold(known, [event])
-            _check_taken(known, change.filename, change.version, respelled=respelled)
-
-    try:
-        Log(store).append(snapshot.head, change, by="reindex", at=now, id=id, step=step)
-    except _Published:
-        return False
-    logger.info("%s is published", file_key(change.project, change.filename))
-    return True

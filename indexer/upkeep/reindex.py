@@ -10,8 +10,8 @@ from indexer.derive.rebuild import Rebuilt, rebuild
 from indexer.derive.root import Selection, put_missing_entries
 from indexer.derive.snapshot import Snapshot, UpstreamNames
 from indexer.errors import CorruptObject, Missing, UpstreamUnavailable
-from indexer.log.events import UpstreamRefreshed, timestamp
-from indexer.log.log import Log
+from indexer.log.events import UpstreamRefreshed
+from indexer.log.journal import Journal
 from indexer.names import ProjectName
 from indexer.simple.page import Renderer
 from indexer.store.base import ObjectStore
@@ -91,9 +91,8 @@ def reindex(
     sample: tuple[ProjectName, ...] = ()
     try:
         if upstream is not None:
-            sample = _refresh(
-                store, upstream, before, now=now, id=new_id(), by=by, on_progress=on_progress, selection=selection
-            )
+            journal = Journal(store, by=by, now=now, new_id=new_id, head=before.head)
+            sample = _refresh(store, upstream, before, journal, on_progress=on_progress, selection=selection)
     except UpstreamUnavailable as error:
         fault = str(error)
         logger.warning("%s; going on with the list that is known", error)
@@ -102,7 +101,8 @@ def reindex(
     def see(folder: Folder) -> None:
         removed.update((found.stat.key, found) for found in find_removed(folder, retention.removed_days, now()))
 
-    adopted, refused = _adopt(store, renderer, before, now=timestamp(now()), new_id=new_id, see=see)
+    journal = Journal(store, by="reindex", now=now, new_id=new_id, head=before.head)
+    adopted, refused = _adopt(store, renderer, before, journal, see=see)
     rebuilt = rebuild(store, renderer)
     known = rebuilt.snapshot.upstream if upstream is not None else None
     if known is not None:
@@ -126,10 +126,8 @@ def _refresh(
     store: ObjectStore,
     upstream: Upstream,
     snapshot: Snapshot,
+    journal: Journal,
     *,
-    now: Callable[[], datetime],
-    id: str,
-    by: str,
     on_progress: Progress | None,
     selection: Selection | None,
 ) -> tuple[ProjectName, ...]:
@@ -147,8 +145,7 @@ def _refresh(
         return sample
     put_master(store, content)
     put_missing_entries(store, names_sha256, selection)  # before the event: nobody has to wait for the root listing
-    change = UpstreamRefreshed(names_sha256=names_sha256, count=count)
-    Log(store).append(snapshot.head, change, by=by, at=timestamp(now()), id=id)
+    journal.append(UpstreamRefreshed(names_sha256=names_sha256, count=count))
     logger.info("the upstream lists %d projects", count)
     return sample
 
@@ -162,14 +159,12 @@ def _adopt(
     store: ObjectStore,
     renderer: Renderer,
     snapshot: Snapshot,
+    journal: Journal,
     *,
-    now: str,
-    new_id: Callable[[], str],
     see: Callable[[Folder], None],
 ) -> tuple[list[str], list[Refusal]]:
     try:
-        return adopt(store, snapshot, now=now, new_id=new_id, see=see)
+        return adopt(store, snapshot, journal, see=see)
     except (Missing, CorruptObject) as fault:
         logger.warning("%s; all pages are made anew", fault)
-        folded = rebuild(store, renderer, from_zero=True).snapshot
-        return adopt(store, folded, now=now, new_id=new_id, see=see)
+        return adopt(store, rebuild(store, renderer, from_zero=True).snapshot, journal, see=see)

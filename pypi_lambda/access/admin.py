@@ -1,12 +1,11 @@
 """Commands on users: what the command line and the Lambda function's commands do."""
 
 from collections.abc import Callable
-from datetime import datetime
 
 from indexer.errors import AlreadyExists, Changed, CorruptObject, InvalidValue
 from indexer.keys import USERS, user_key
-from indexer.log.events import UserPut, UserRemoved, timestamp
-from indexer.log.log import ORIGIN, Head, Log
+from indexer.log.events import UserPut, UserRemoved
+from indexer.log.journal import Journal
 from indexer.store.base import ObjectStore, Stored
 from indexer.value import value
 from pypi_lambda.access.auth import Authenticator, hash_password
@@ -44,30 +43,12 @@ class Users:
     """The users of one index.
 
     Args:
-        now: the current time.
-        new_id: 128 random bits as hex.
-        by: who gives the commands, for the log.
-        client: from where, for the log.
-        head: a place in the log that was seen; being far behind costs time.
+        journal: of who gives the commands.
     """
 
-    def __init__(
-        self,
-        store: ObjectStore,
-        *,
-        now: Callable[[], datetime],
-        new_id: Callable[[], str],
-        by: str,
-        client: str = "",
-        head: Head = ORIGIN,
-    ) -> None:
+    def __init__(self, store: ObjectStore, journal: Journal) -> None:
         self._store = store
-        self._log = Log(store)
-        self._now = now
-        self._new_id = new_id
-        self._by = by
-        self._client = client
-        self._head = head
+        self._journal = journal
 
     def put(
         self, username: str, password: str, *, upload: bool, projects: tuple[str, ...] = (), only_new: bool = False
@@ -94,15 +75,15 @@ class Users:
             upload=upload,
             projects=projects,
             username=username,
-            id=before.id if before is not None and before.id else self._new_id(),
+            id=before.id if before is not None and before.id else self._journal.new_id(),
         )
         change = UserPut(username=username, upload=upload, projects=projects)
         if only_new:
             self._store.put_new(key, encode_user(record), content_type="application/json")
-            self._append(change)
+            self._journal.append(change)
         else:
             # The event first: should this break off, the same again does it all, and nothing is unlogged.
-            self._append(change)
+            self._journal.append(change)
             try:
                 self._write(key, encode_user(record), stored)
             except (AlreadyExists, Changed):  # by another command: what it made may be another user, with another id
@@ -121,7 +102,7 @@ class Users:
         if self._store.stat(user_key(username)) is None:
             return False
         # The event first, as above.
-        self._append(UserRemoved(username=username))
+        self._journal.append(UserRemoved(username=username))
         self._store.delete(user_key(username))
         return True
 
@@ -134,10 +115,6 @@ class Users:
             found = self._store.gather(*(_finder(self._store, key) for key in keys))
             users += [_listed(key, stored) for key, stored in zip(keys, found, strict=True) if stored is not None]
         return sorted(users, key=lambda user: (user.username is None, user.username or user.digest))
-
-    def _append(self, change: UserPut | UserRemoved) -> None:
-        at = timestamp(self._now())
-        self._log.append(self._head, change, by=self._by, at=at, id=self._new_id(), client=self._client)
 
 
 def _finder(store: ObjectStore, key: str) -> Callable[[], Stored | None]:

@@ -54,6 +54,7 @@ def serve(bucket: str | None, upstream: str | None, host: str, port: int, worker
 def set_up(url: str) -> None:
     """Make sure that the store can be used, and that it has a user and a snapshot."""
     from indexer.derive.rebuild import load_snapshot, rebuild
+    from indexer.log.journal import Journal
     from indexer.store.open import open_store
     from indexer.store.probe import check_store
     from pypi_lambda.access.admin import Users, add_first_user
@@ -64,7 +65,7 @@ def set_up(url: str) -> None:
     check_store(store, new_id())
     password = new_password()
     head = load_snapshot(store, renderer_of(settings)).snapshot.head
-    users = Users(store, now=utc_now, new_id=new_id, by="serve", head=head)
+    users = Users(store, Journal(store, by="serve", now=utc_now, new_id=new_id, head=head))
     if add_first_user(users, store, FIRST_USER, password):
         wanted = "requests" if settings.has_upstream else "PROJECT"
         click.echo(_welcome(url, settings.bucket, FIRST_USER, password, wanted))

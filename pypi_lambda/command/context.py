@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from indexer.log.events import Change, Event, timestamp
-from indexer.log.log import Log, head_of
+from indexer.log.events import Change, Event
+from indexer.log.journal import Journal, Step, pass_by
 from indexer.value import value
 from pypi_lambda.app.service import Service
 from pypi_lambda.settings import Settings
@@ -45,7 +45,18 @@ class Context:
     on_progress: Progress = no_progress
     client: str = ""
 
-    def append(self, change: Change, *, step: Callable[[Event], None] = lambda event: None) -> Event:
+    def journal(self) -> Journal:
+        """Return a journal of who gives the command that begins where the service's view ends."""
+        return Journal(
+            self.service.store,
+            by=self.by,
+            client=self.client,
+            now=self.now,
+            new_id=self.new_id,
+            head=self.service.index.view.current.head,
+        )
+
+    def append(self, change: Change, *, step: Step = pass_by) -> Event:
         """Write a change into the log, ask for a rebuild, and return the event.
 
         Args:
@@ -54,22 +65,14 @@ class Context:
         """
         return self.append_all((change,), step=step)[0]
 
-    def append_all(
-        self, changes: tuple[Change, ...], *, step: Callable[[Event], None] = lambda event: None
-    ) -> tuple[Event, ...]:
+    def append_all(self, changes: tuple[Change, ...], *, step: Step = pass_by) -> tuple[Event, ...]:
         """Write changes one after another, ask for one rebuild, and return the events; see `append`."""
-        log, events = Log(self.service.store), list[Event]()
-        head = self.service.index.view.current.head
-        at = timestamp(self.now())
+        journal = self.journal()
         try:
-            for change in changes:
-                event = log.append(head, change, by=self.by, at=at, id=self.new_id(), client=self.client, step=step)
-                events.append(event)
-                head = head_of(event)
+            return journal.append_all(changes, step=step)
         finally:  # also for the first ones, should a later one fail
-            if events:
-                self.service.rebuilds.request(events[-1].seq)
-        return tuple(events)
+            if journal.written:
+                self.service.rebuilds.request(journal.written)
 
 
 class Command(Protocol):

@@ -11,14 +11,7 @@ from pypi_lambda.manage.names import parse_pattern_list
 
 
 def _users(context: Context) -> Users:
-    return Users(
-        context.service.store,
-        now=context.now,
-        new_id=context.new_id,
-        by=context.by,
-        client=context.client,
-        head=context.service.index.view.current.head,
-    )
+    return Users(context.service.store, context.journal())
 
 
 def _parse_projects(field: str, value: object) -> tuple[str, ...]:

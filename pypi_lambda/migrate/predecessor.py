@@ -19,7 +19,8 @@ from indexer.digests import verified
 from indexer.errors import CorruptObject, DigestMismatch, IndexerError, InvalidValue
 from indexer.json_bytes import decode_json
 from indexer.keys import CACHE, METADATA, OLD_PAGE, PROJECTS, USERS, file_key
-from indexer.log.events import FileYanked, timestamp
+from indexer.log.events import FileYanked
+from indexer.log.journal import Journal
 from indexer.names import Filename, ProjectName, check_filename, is_normalized
 from indexer.upkeep.adopt import adopt
 from indexer.value import value
@@ -107,8 +108,9 @@ class _Adoption:
     def _publish(self) -> tuple[str, ...]:
         renderer = renderer_of(self._context.settings)
         snapshot = rebuild(self._store, renderer).snapshot
-        now = timestamp(self._context.now())
-        adopted, refused = adopt(self._store, snapshot, now=now, new_id=self._context.new_id, respelled=True)
+        now, new_id = self._context.now, self._context.new_id
+        journal = Journal(self._store, by="reindex", now=now, new_id=new_id, head=snapshot.head)
+        adopted, refused = adopt(self._store, snapshot, journal, respelled=True)
         self._failures += [Failure(where=refusal.key, reason=refusal.reason) for refusal in refused]
         done = rebuild(self._store, renderer)
         self._index.reload()

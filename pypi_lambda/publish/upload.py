@@ -17,7 +17,8 @@ from indexer.distributions.distribution import DistributionName, check_distribut
 from indexer.errors import AlreadyExists, Changed, Missing
 from indexer.keys import file_key, provenance_key
 from indexer.log.events import Event, FileAdded, ProjectChange, timestamp
-from indexer.log.log import Head, Log
+from indexer.log.journal import Journal
+from indexer.log.log import Head
 from indexer.log.project import Project, empty_project, fold
 from indexer.names import Filename
 from indexer.store.base import ObjectStore, Stat
@@ -67,7 +68,6 @@ class Publisher:
     ) -> None:
         self._store = store
         self._index = index
-        self._log = Log(store)
         self._now = now
         self._new_id = new_id
         self._request_rebuild = request_rebuild
@@ -226,14 +226,13 @@ class Publisher:
         seen: Head,
         project: Project,
     ) -> Event:
-        at = timestamp(self._now())
         change = FileAdded(
             project=candidate.project,
             filename=candidate.filename,
             version=candidate.found.version,
             size=candidate.size,
             sha256=candidate.sha256,
-            upload_time=candidate.upload_time or at,
+            upload_time=candidate.upload_time or "",  # that of the event
             requires_python=candidate.found.requires_python,
             metadata_sha256=metadata_sha256,
             provenance_sha256=candidate.provenance_sha256,
@@ -245,7 +244,8 @@ class Publisher:
                 project = fold(project, [event])
                 check_publishable(candidate, project)
 
-        return self._log.append(seen, change, by=by, at=at, id=self._new_id(), client=client, step=step)
+        journal = Journal(self._store, by=by, client=client, now=self._now, new_id=self._new_id, head=seen)
+        return journal.append(change, step=step)
 
 
 def _find_provenance(form: UploadForm) -> bytes | None:

@@ -30,6 +30,7 @@ from indexer.log.events import (
     decode_event,
     encode_event,
 )
+from indexer.log.journal import Journal
 from indexer.log.log import ORIGIN, Head, Log, head_of
 from indexer.log.project import STATUSES, File, FileTurn, Project, StatusTurn
 from indexer.names import Filename, ProjectName
@@ -198,6 +199,12 @@ def write_log(store: ObjectStore, *changes: Change, after: Head = ORIGIN) -> lis
         events.append(log.append(head, change, by="me", at=AT, id=f"{head.seq + 1:032x}"))
         head = head_of(events[-1])
     return events
+
+
+def journal(
+    store: ObjectStore, *, new_id: Callable[[], str] | None = None, by: str = "me", head: Head = ORIGIN
+) -> Journal:
+    return Journal(store, by=by, now=lambda: NOW, new_id=new_id or ids(), head=head)
 
 
 def contents(store: ObjectStore, prefix: str = "") -> dict[str, bytes]:

@@ -44,6 +44,7 @@ from tests.support.builders import (
     body_of,
     contents,
     ids,
+    journal,
     make_app,
     put_user,
     request,
@@ -166,7 +167,7 @@ def emptying_drop_box(store: ObjectStore, upstream: FakeUpstream, attempt: str) 
 
 
 def removing_user(store: ObjectStore, upstream: FakeUpstream, attempt: str) -> None:
-    Users(store, now=lambda: NOW, new_id=ids(attempt), by="tests").remove("leaver")
+    Users(store, journal(store, new_id=ids(attempt), by="tests")).remove("leaver")
 
 
 def with_tail(store: ObjectStore, folder: Path) -> None:

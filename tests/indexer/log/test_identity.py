@@ -22,7 +22,18 @@ from pypi_lambda.http.faults import Conflict
 from pypi_lambda.publish.rules import Candidate
 from tests.pypi_lambda.publish.test_upload import is_commit, publisher
 from tests.support.adversary import Adversary, Fault, Mischief
-from tests.support.builders import AT, added, file, ids, make_app, project, put_user, sha256, upload_request, write_log
+from tests.support.builders import (
+    added,
+    file,
+    ids,
+    journal,
+    make_app,
+    project,
+    put_user,
+    sha256,
+    upload_request,
+    write_log,
+)
 from tests.support.contexts import run_command
 from tests.support.distributions import Distribution, make_sdist, make_wheel
 from tests.support.mirrors import PATIENCE_SECONDS
@@ -217,10 +228,11 @@ def test_put_straight_into_the_store(store: FolderStore) -> None:
     for one in made:
         store.put(f"projects/acme-e/{one.filename}", one.content)
     snapshot = rebuild(store, Renderer()).snapshot
-    adopted, refused = adopt(store, snapshot, now=AT, new_id=ids())
+    adopted, refused = adopt(store, snapshot, journal(store, new_id=ids()))
     assert (len(adopted), len(refused)) == (1, 1)
     assert "is another name for it" in refused[0].reason
-    adopted, refused = adopt(store, rebuild(store, Renderer()).snapshot, now=AT, new_id=ids("b"), respelled=True)
+    snapshot = rebuild(store, Renderer()).snapshot
+    adopted, refused = adopt(store, snapshot, journal(store, new_id=ids("b")), respelled=True)
     assert (len(adopted), len(refused)) == (1, 0)
 
 

@@ -1,6 +1,7 @@
 """Files that somebody put under `projects/` are published just as if they had been uploaded, or are left alone."""
 
 import os
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from indexer.derive.rebuild import rebuild
 from indexer.errors import CorruptObject, Missing
+from indexer.keys import log_key
 from indexer.log.events import Event, FileAdded, FileRemoved, ProjectStatusSet, timestamp
 from indexer.log.log import ORIGIN, Log, head_of
 from indexer.names import Filename, ProjectName
@@ -19,7 +21,18 @@ from indexer.store.s3 import S3Store
 from indexer.upkeep.adopt import Refusal, adopt
 from indexer.value import replace
 from tests.support.adversary import Adversary, Fault, Mischief
-from tests.support.builders import AT, added, contents, ids, make_app, put_user, request, upload_request, write_log
+from tests.support.builders import (
+    AT,
+    added,
+    contents,
+    ids,
+    journal,
+    make_app,
+    put_user,
+    request,
+    upload_request,
+    write_log,
+)
 from tests.support.distributions import Distribution, make_sdist, make_wheel
 from tests.support.servers import BUCKET, S3Server
 
@@ -40,7 +53,7 @@ def put(store: ObjectStore, distribution: Distribution) -> str:
 
 
 def run(store: ObjectStore) -> tuple[list[str], list[Refusal]]:
-    return adopt(store, rebuild(store, RENDERER).snapshot, now=AT, new_id=ids("adopt-"))
+    return adopt(store, rebuild(store, RENDERER).snapshot, journal(store, new_id=ids("adopt-"), by="reindex"))
 
 
 def events(store: ObjectStore) -> list[Event]:
@@ -77,7 +90,7 @@ def test_a_closed_project(store: FolderStore, status: str, late: bool) -> None:
     key = put(store, WHEEL)
     snapshot = before if late else rebuild(store, RENDERER).snapshot
     refusal = Refusal(key=key, reason=f"invalid key {key!r}: the project is {status} and takes no files")
-    assert adopt(store, snapshot, now=AT, new_id=ids("adopt-")) == ([], [refusal])
+    assert adopt(store, snapshot, journal(store, new_id=ids("adopt-"), by="reindex")) == ([], [refusal])
     assert len(events(store)) == 2
 
 
@@ -128,9 +141,9 @@ def test_again_changes_nothing(store: FolderStore) -> None:
     """What was adopted is not adopted again, before and after a rebuild."""
     put(store, WHEEL)
     snapshot = rebuild(store, RENDERER).snapshot
-    adopt(store, snapshot, now=AT, new_id=ids())
+    adopt(store, snapshot, journal(store, new_id=ids(), by="reindex"))
     before = contents(store)
-    assert adopt(store, snapshot, now=AT, new_id=ids("again")) == ([], [])
+    assert adopt(store, snapshot, journal(store, new_id=ids("again"), by="reindex")) == ([], [])
     assert contents(store) == before
     assert run(store) == ([], [])
 
@@ -222,6 +235,24 @@ def test_file_that_changes_is_refused(store: FolderStore) -> None:
     assert run(store)[0] == [copying.key]
 
 
+def test_the_log_is_read_once(store: FolderStore) -> None:
+    """However many files are adopted, the log is not read anew for each; none is published again or once removed."""
+    snapshot = rebuild(store, RENDERER).snapshot
+    meanwhile = added("demo", "demo-0.9-py3-none-any.whl", version="0.9")
+    write_log(store, meanwhile, FileRemoved(project=meanwhile.project, filename=meanwhile.filename))
+    keys = [put(store, make_wheel("demo", f"1.{number}")) for number in range(6)]
+    put(store, make_wheel("demo", "0.9"))
+    gone = put(store, make_sdist("demo", "0.9"))
+    last = put(store, make_wheel("other", "1.0"))
+    watched = Adversary(store)
+    adopted, refused = adopt(watched, snapshot, journal(watched, new_id=ids("adopt-"), by="reindex"))
+    assert (adopted, [refusal.key for refusal in refused]) == ([*keys, last], [gone])
+    read = Counter(call.key for call in watched.calls if call.method == "find" and call.key.startswith("log/"))
+    # What stops a file is seen again by the next one; each of ours is looked for once.
+    assert read == {log_key(seq): 2 if seq <= 2 else 1 for seq in range(1, 3 + len(adopted))}
+    assert len(events(store)) == 2 + len(adopted)
+
+
 def test_upload_in_flight(store: FolderStore) -> None:
     """A file whose upload is under way may be adopted meanwhile: the upload succeeds all the same, with one event."""
     put_user(store)
@@ -247,8 +278,8 @@ def test_unreadable_page_is_left_to_the_caller(store: FolderStore) -> None:
     snapshot = rebuild(store, RENDERER).snapshot
     store.delete(RENDERER.json_key(ProjectName("demo"), 1))
     with pytest.raises(Missing):
-        adopt(store, snapshot, now=AT, new_id=ids())
+        adopt(store, snapshot, journal(store, new_id=ids(), by="reindex"))
     store.put(RENDERER.json_key(ProjectName("demo"), 1), b"?")
     with pytest.raises(CorruptObject):
-        adopt(store, snapshot, now=AT, new_id=ids())
+        adopt(store, snapshot, journal(store, new_id=ids(), by="reindex"))
     assert store.get(key).body == WHEEL.content

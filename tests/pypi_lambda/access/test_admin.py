@@ -29,7 +29,7 @@ from pypi_lambda.access.records import User, decode_user
 from pypi_lambda.http.faults import Unauthorized
 from pypi_lambda.http.headers import parse_basic
 from tests.support.adversary import Adversary, Crash, Fault, Mischief
-from tests.support.builders import AT, NOW, basic, contents, ids, write_log
+from tests.support.builders import AT, basic, contents, ids, journal, write_log
 from tests.support.mirrors import PATIENCE_SECONDS
 
 
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> FolderStore:
 
 @pytest.fixture
 def users(store: FolderStore) -> Users:
-    return Users(store, now=lambda: NOW, new_id=ids(), by="me")
+    return Users(store, journal(store, new_id=ids()))
 
 
 def log_in(store: FolderStore, username: str, password: str) -> User:
@@ -145,7 +145,7 @@ def test_listed(store: FolderStore, users: Users) -> None:
     store.put(user_key("of old"), b'{"hash": "", "upload": true}')
     digests = {name: user_key(name).removeprefix("users/").removesuffix(".json") for name in ("ann", "zoe", "of old")}
     watched = Adversary(store)
-    assert Users(watched, now=lambda: NOW, new_id=ids(), by="me").list() == [
+    assert Users(watched, journal(watched, new_id=ids())).list() == [
         ListedUser(username="ann", digest=digests["ann"], upload=True, projects=("acme-*", "zoo")),
         ListedUser(username="zoe", digest=digests["zoe"], upload=False),
         ListedUser(username=None, digest=digests["of old"], upload=True),
@@ -154,14 +154,14 @@ def test_listed(store: FolderStore, users: Users) -> None:
 
 
 def test_cost(store: FolderStore) -> None:
-    """Adding and removing a user reads no more of the log than what happened since the head that is known."""
+    """Adding and removing a user reads no more of the log than the head that is known, and what happened since."""
     events = write_log(store, *(UserRemoved(username=f"{number}") for number in range(40)))
     watched = Adversary(store)
-    users = Users(watched, now=lambda: NOW, new_id=ids("a"), by="me", head=head_of(events[-1]))
+    users = Users(watched, journal(watched, new_id=ids("a"), head=head_of(events[-1])))
     users.put("ann", "a password", upload=True)
     users.remove("ann")
     asked = [call.key for call in watched.calls if call.key.startswith("log/")]
-    assert set(asked) == {log_key(41), log_key(42)}
+    assert set(asked) == {log_key(40), log_key(41), log_key(42)}
 
 
 @pytest.mark.parametrize("mischief", [Mischief.CRASH_BEFORE, Mischief.CRASH_AFTER])
@@ -177,7 +177,7 @@ def test_broken_off(store: FolderStore, users: Users, mischief: Mischief) -> Non
             Fault(mischief, when=lambda call: call.method in ("put_new", "delete") and call.key.startswith("users/")),
         )
         with pytest.raises(Crash):
-            work(Users(watched, now=lambda: NOW, new_id=ids(f"{mischief}{last}"), by="me"))
+            work(Users(watched, journal(watched, new_id=ids(f"{mischief}{last}"))))
         work(users)
         *_, event = Log(store).read_after(ORIGIN)
         assert (event.change, store.find(user_key("ann")) is not None) == (last, isinstance(last, UserPut))
@@ -200,7 +200,7 @@ class TestFirstUser:
         """Of two servers that start at once one makes the user, and its password stays."""
         fault = Fault(Mischief.SLOW, when=lambda call: call.method == "put_new")
         slow = Adversary(store, fault)
-        late = Users(slow, now=lambda: NOW, new_id=ids("late "), by="me")
+        late = Users(slow, journal(slow, new_id=ids("late ")))
         with ThreadPoolExecutor(1) as thread:
             adding = thread.submit(add_first_user, late, slow, "admin", "the late one's")
             assert fault.reached.wait(PATIENCE_SECONDS)
@@ -236,7 +236,7 @@ def test_removed_and_added_meanwhile(store: FolderStore, users: Users) -> None:
     before = decode_user("", store.get(user_key("ann")).body)
     fault = Fault(Mischief.SLOW, when=lambda call: call.method == "replace")
     slow = Adversary(store, fault)
-    late = Users(slow, now=lambda: NOW, new_id=ids("late "), by="me")
+    late = Users(slow, journal(slow, new_id=ids("late ")))
     with ThreadPoolExecutor(1) as thread:
         changing = thread.submit(late.put, "ann", "new", upload=True)
         assert fault.reached.wait(PATIENCE_SECONDS)

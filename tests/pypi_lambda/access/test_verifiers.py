@@ -29,7 +29,7 @@ from pypi_lambda.access.verifiers import is_verifier, make_verifier, write_besid
 from pypi_lambda.http.faults import TooManyRequests, Unauthorized
 from tests.support.adversary import Adversary, Fault, Mischief
 from tests.support.apps import UPLOADER, running_site
-from tests.support.builders import NOW, ids
+from tests.support.builders import ids, journal
 from tests.support.mirrors import PATIENCE_SECONDS, eventually
 from tests.support.servers import BUCKET
 
@@ -160,7 +160,7 @@ class TestWhoIsNot:
         put(store)
         process = Process(store)
         process.check()
-        Users(store, now=lambda: NOW, new_id=ids("id "), by="test").put(ADA, "another", upload=True)
+        Users(store, journal(store, new_id=ids("id "), by="test")).put(ADA, "another", upload=True)
         assert read(store).verifier == ""
         for each in (process, Process(store)):
             with pytest.raises(Unauthorized):
@@ -325,7 +325,7 @@ class TestWriting:
         put(folder)
         stored = folder.get(AT)
         racing = _Racing(folder, lambda: write_verifier(folder, AT, stored, "1:meanwhile"))
-        Users(racing, now=lambda: NOW, new_id=ids("id "), by="test").put(ADA, "another", upload=True)
+        Users(racing, journal(racing, new_id=ids("id "), by="test")).put(ADA, "another", upload=True)
         assert read(folder).verifier == ""
         assert Process(folder).check("another").username == ADA
 

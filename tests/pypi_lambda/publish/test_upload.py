@@ -32,6 +32,7 @@ from tests.support.builders import (
     added,
     contents,
     ids,
+    journal,
     make_app,
     put_user,
     upload_form,
@@ -401,7 +402,7 @@ class TestPermitted:
 
     def test_through_the_record(self, site: Site) -> None:
         """What a user's record says holds for the next upload."""
-        users = Users(site.store, now=lambda: NOW, new_id=ids("user "), by="me")
+        users = Users(site.store, journal(site.store, new_id=ids("user ")))
         users.put("ann", "a password", upload=True, projects=("acme-*",))
         user = ("ann", "a password")
         refused = site.upload(WHEEL, user=user)
