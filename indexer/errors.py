@@ -41,6 +41,25 @@ class Changed(IndexerError):
         return f"the object at {self.key!r} changed meanwhile"
 
 
+class Unpublishable(IndexerError):
+    """A file that was checked may not be published here, or not now; `reason` is a sentence for whoever brought it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Taken(Unpublishable):
+    """What it would be is taken: by a file, offered or removed, or by another upload that may be under way."""
+
+
+class Closed(Unpublishable):
+    """Its project takes no files."""
+
+
 class CorruptObject(IndexerError):
     """An object's bytes are not what was written there: truncated, altered, or of an unknown format."""
 

@@ -203,14 +203,6 @@ class Event:
     digest: str
 
 
-def find_publication(event: Event, change: FileAdded) -> FileAdded | None:
-    """Return what an event published under the file name of this change, or None when it did not."""
-    added = event.change
-    if isinstance(added, FileAdded) and (added.project, added.filename) == (change.project, change.filename):
-        return added
-    return None
-
-
 def timestamp(moment: datetime) -> str:
     """Return a moment as `YYYY-MM-DDThh:mm:ss.ffffffZ`, as the simple API and the log have it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -7,22 +7,22 @@ both events name the same object.
 
 import logging
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 
 from indexer.derive.snapshot import Snapshot
-from indexer.digests import digest_of
-from indexer.distributions.distribution import Distribution, check_distribution
-from indexer.errors import AlreadyExists, InvalidValue, Missing
-from indexer.keys import BESIDE_SUFFIXES, METADATA, PROJECTS, file_key
-from indexer.log.events import Event, FileAdded, ProjectChange, find_publication, timestamp
-from indexer.log.identity import find_same, is_withdrawn
+from indexer.distributions.distribution import check_distribution
+from indexer.errors import DigestMismatch, InvalidValue, Missing, Unpublishable
+from indexer.keys import BESIDE_SUFFIXES, PROJECTS, file_key
+from indexer.log.events import Event, ProjectChange, timestamp
 from indexer.log.journal import Journal
-from indexer.log.project import CLOSED_STATUSES, Project, fold
+from indexer.log.project import Project, fold
 from indexer.names import Filename, ProjectName, check_filename, is_normalized
+from indexer.publication.candidate import Candidate, check_stored
+from indexer.publication.rules import Published
+from indexer.publication.steps import publish
 from indexer.store.base import ObjectStore, Stat
 from indexer.store.reader import open_whole
 from indexer.upkeep.survey import Folder, survey
-from indexer.value import value
+from indexer.value import replace, value
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +33,6 @@ class Refusal:
 
     key: str
     reason: str
-
-
-class _Published(Exception):
-    """Somebody else published the file meanwhile."""
 
 
 def adopt(
@@ -69,17 +65,6 @@ def _unpublished(folder: Folder) -> Iterator[Stat]:
             yield stat
 
 
-def _check_taken(project: Project, filename: Filename, version: str, *, respelled: bool) -> None:
-    key = file_key(project.name, filename)
-    if project.status in CLOSED_STATUSES:
-        raise InvalidValue("key", key, f"the project is {project.status} and takes no files")
-    if is_withdrawn(project, version):
-        raise InvalidValue("key", key, f"version {version} was removed; restore it, or use another version")
-    same = find_same(project, filename, version)
-    if same is not None and (same.removed or not respelled):
-        raise InvalidValue("key", key, f"{same.filename!r} was published, and this is another name for it")
-
-
 class _Adoption:
     """Adopts the files of one folder after another; the log is read once.
 
@@ -97,13 +82,14 @@ class _Adoption:
 
     def take(self, folder: Folder) -> None:
         """Publish what lies in a folder and is not published."""
+        names = (stat.key.rpartition("/")[2] for stat in folder.stats)
+        beside = frozenset(map(Filename, names)) if self._respelled else frozenset[Filename]()
         for stat in _unpublished(folder):
-            known = fold(folder.project, self._tail.get(folder.project.name, ()))
             try:
-                self._adopt(stat.key, known)
-            except _Published:
+                self._adopt(stat.key, folder.project, beside)
+            except Published:  # by another, since the snapshot
                 continue
-            except (InvalidValue, Missing) as fault:
+            except (InvalidValue, Missing, Unpublishable) as fault:
                 logger.warning("%s is not published: %s", stat.key, fault)
                 self.refused.append(Refusal(key=stat.key, reason=str(fault)))
             else:
@@ -111,47 +97,29 @@ class _Adoption:
                 self.adopted.append(stat.key)
         self._tail.pop(folder.project.name, None)
 
-    def _adopt(self, key: str, known: Project) -> None:
-        change = _look_into(self._store, key, known, respelled=self._respelled)
-
-        def step(event: Event) -> None:
-            nonlocal known
-            self._note(event)
-            if find_publication(event, change) is not None:
-                raise _Published
-            if isinstance(event.change, ProjectChange) and event.change.project == change.project:
-                known = fold(known, [event])
-                _check_taken(known, change.filename, change.version, respelled=self._respelled)
-
-        self._note(self._journal.append(change, step=step))
+    def _adopt(self, key: str, project: Project, beside: frozenset[Filename]) -> None:
+        candidate = replace(_check_in_place(self._store, key), beside=beside)
+        known = fold(project, self._tail.get(project.name, ()))
+        self._note(publish(self._store, candidate, known, self._journal, step=self._note))
 
     def _note(self, event: Event) -> None:
         if isinstance(event.change, ProjectChange):
             self._tail.setdefault(event.change.project, []).append(event)
 
 
-def _look_into(store: ObjectStore, key: str, known: Project, *, respelled: bool) -> FileAdded:
+def _check_in_place(store: ObjectStore, key: str) -> Candidate:
     project, filename = _parse_key(key)
-    if filename in known.files:  # since the snapshot
-        raise _Published
     stat = store.stat(key)
     if stat is None:
         raise Missing(key)
-    found = check_distribution(open_whole(store, key, stat.size), filename, name=project)
-    _check_taken(known, filename, found.version, respelled=respelled)
-    digest = stored_sha256(store, key)
+    changed = InvalidValue("key", key, "it changed while it was read; it is looked at again next time")
+    try:
+        found = check_stored(store, key, filename, stat.size, hashes={}, name=project)
+    except DigestMismatch:
+        raise changed from None
     if store.stat(key) != stat:  # whoever copies into a folder writes in pieces
-        raise InvalidValue("key", key, "it changed while it was read; it is looked at again next time")
-    return FileAdded(
-        project=project,
-        filename=filename,
-        version=found.version,
-        size=stat.size,
-        sha256=digest,
-        upload_time=timestamp(stat.modified),
-        requires_python=found.requires_python,
-        metadata_sha256=put_metadata(store, project, filename, found),
-    )
+        raise changed
+    return replace(found, chunks=None, upload_time=timestamp(stat.modified))
 
 
 def is_publishable(store: ObjectStore, stat: Stat) -> bool:
@@ -164,26 +132,8 @@ def is_publishable(store: ObjectStore, stat: Stat) -> bool:
     return True
 
 
-def stored_sha256(store: ObjectStore, key: str) -> str:
-    """Return the digest of an object's content; Missing when there is none."""
-    return digest_of(store.read(key))
-
-
 def _parse_key(key: str) -> tuple[ProjectName, Filename]:
     name, slash, filename = key.removeprefix(PROJECTS).partition("/")
     if not slash or not is_normalized(name):
         raise InvalidValue("key", key, "a file lies at projects/{normalised name}/{file name}")
     return ProjectName(name), check_filename(filename)
-
-
-def put_metadata(store: ObjectStore, project: ProjectName, filename: Filename, found: Distribution) -> str | None:
-    """Store a checked file's `.metadata`, if it is of the kind that has one, and return its sha256."""
-    if found.metadata is None:
-        return None
-    key = file_key(project, filename) + METADATA
-    try:
-        store.put_new(key, found.metadata, immutable=True)
-    except AlreadyExists:
-        # It was made of the file that lies beside it, which has these bytes, or by a predecessor from an upload's form.
-        store.put(key, found.metadata, immutable=True)
-    return sha256(found.metadata).hexdigest()

@@ -6,6 +6,7 @@ Knows nothing of the rest of the store, nor of where events and listing come fro
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from indexer.digests import digest_of
 from indexer.errors import CorruptObject, Missing
 from indexer.keys import LEFT_SUFFIXES, METADATA, PAGES, PROJECTS, file_key, provenance_key
 from indexer.log.events import Event
@@ -13,7 +14,6 @@ from indexer.log.project import File, Project, empty_project, fold
 from indexer.names import ProjectName
 from indexer.simple.page import Renderer, compress, decompress
 from indexer.store.base import ObjectStore, Stored
-from indexer.upkeep.adopt import stored_sha256
 from indexer.upkeep.retention import is_kept
 from indexer.value import value
 from indexer.verify.findings import Findings
@@ -100,7 +100,7 @@ class ProjectCheck:
     def _hasher(self, key: str) -> Callable[[], str | None]:
         def read() -> str | None:
             try:
-                return stored_sha256(self._store, key)
+                return digest_of(self._store.read(key))
             except Missing:  # removed meanwhile; whether it may be missing is `_check_files`' concern
                 return None
 

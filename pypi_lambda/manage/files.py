@@ -11,13 +11,13 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Annotated
 
+from indexer.digests import digest_of
 from indexer.errors import InvalidValue, Missing
 from indexer.keys import METADATA, file_key
 from indexer.log.events import FileChange, FileRemoved, FileRestored, FileUnyanked, FileYanked
 from indexer.log.project import File, Project
 from indexer.names import Filename, ProjectName
 from indexer.store.base import ObjectStore
-from indexer.upkeep.adopt import stored_sha256
 from indexer.upkeep.retention import is_kept
 from indexer.value import value
 from pypi_lambda.command.context import Context, Result
@@ -221,7 +221,7 @@ def _check_stored(store: ObjectStore, project: ProjectName, file: File) -> None:
     key = file_key(project, file.filename)
     stat = store.stat(key)
     try:
-        found = None if stat is None else (stat.size, stored_sha256(store, key))
+        found = None if stat is None else (stat.size, digest_of(store.read(key)))
     except Missing:
         found = None
     if found is None:

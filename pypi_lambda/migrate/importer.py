@@ -13,13 +13,13 @@ from indexer.distributions.distribution import check_distribution
 from indexer.errors import IndexerError
 from indexer.keys import file_key
 from indexer.log.events import FileYanked, ProjectStatusSet
-from indexer.log.project import ACTIVE, File, Project, empty_project
+from indexer.log.project import ACTIVE, File, Project
 from indexer.names import Filename, ProjectName
+from indexer.publication.candidate import Candidate
 from indexer.store.reader import chunks_of
 from indexer.value import value
 from pypi_lambda.command.context import Context
 from pypi_lambda.migrate.origin import Failure, Origin, OriginFile, OriginProject, checked_reason
-from pypi_lambda.publish.rules import Candidate
 from pypi_lambda.publish.upload import Publisher
 
 REBUILD_EVERY = 64  # files: a tail that a process would reload the snapshot for
@@ -109,10 +109,7 @@ class Importer:
         self._mark(project)
 
     def _known(self, name: ProjectName) -> Project:
-        view = self._service.index.refresh()
-        return (
-            empty_project(name) if view.current.projects.find(name) is None else self._service.index.project(view, name)
-        )
+        return self._publisher.project(self._service.index.refresh(), name)
 
     def _bring_file(self, name: ProjectName, file: OriginFile, known: File | None, beside: frozenset[Filename]) -> None:
         if known is not None and known.sha256 == file.hashes.get("sha256"):

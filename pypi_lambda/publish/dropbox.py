@@ -8,16 +8,12 @@ import logging
 from collections.abc import Mapping
 from datetime import timedelta
 
-from indexer.digests import digest_of, verified
-from indexer.distributions.distribution import check_distribution
 from indexer.errors import DigestMismatch, InvalidValue, Missing
 from indexer.keys import INCOMING, PART_SUFFIX, REJECTED_SUFFIX
 from indexer.names import check_filename
+from indexer.publication.candidate import check_stored
 from indexer.store.base import ObjectStore, Stat, is_key
-from indexer.store.reader import open_whole
-from indexer.store.witness import Witness
 from pypi_lambda.http.faults import RequestError
-from pypi_lambda.publish.rules import Candidate
 from pypi_lambda.publish.upload import Publisher
 
 # S3 tells whole seconds, and a folder's lowest millisecond is random: of two that close, a second look tells which came
@@ -69,16 +65,6 @@ def _is_refused(stat: Stat, stats: Mapping[str, Stat]) -> bool:
 
 
 def _publish(store: ObjectStore, publisher: Publisher, stat: Stat) -> str:
-    key = stat.key
-    filename = check_filename(key.rpartition("/")[2])
-    witness = Witness(store)  # what lies in the drop box may be replaced between one reading and the next
-    found = check_distribution(open_whole(witness, key, stat.size), filename)
-    sha256 = digest_of(witness.compared(filename, store.read(key)))
-    candidate = Candidate(
-        filename=filename,
-        found=found,
-        size=stat.size,
-        sha256=sha256,
-        chunks=lambda: verified(filename, store.read(key), hashes={"sha256": sha256}, size=stat.size),
-    )
+    filename = check_filename(stat.key.rpartition("/")[2])
+    candidate = check_stored(store, stat.key, filename, stat.size, hashes={})  # it may be replaced at any moment
     return publisher.publish_checked(candidate, by="drop box")

@@ -13,19 +13,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
-from indexer.digests import verified
-from indexer.distributions.distribution import check_distribution, parse_filename
+from indexer.distributions.distribution import parse_filename
 from indexer.errors import DigestMismatch, InvalidValue, Missing
 from indexer.json_bytes import encode_json
 from indexer.keys import part_key, parts_prefix, rejection_key
+from indexer.publication.candidate import check_stored
 from indexer.store.base import CHUNK_BYTES, ObjectStore
-from indexer.store.reader import open_whole
-from indexer.store.witness import Witness
 from pypi_lambda.access.records import User
 from pypi_lambda.http.faults import BadRequest, Conflict, Forbidden, NotFound, PayloadTooLarge, RequestError
 from pypi_lambda.http.model import NO_SNIFFING, Request, Response
 from pypi_lambda.publish.announced import MAX_PARTS, PART_BYTES, Announced, owner, read_announcement, upload_id
-from pypi_lambda.publish.rules import Candidate
 from pypi_lambda.publish.upload import Publisher
 from pypi_lambda.shared import SharedWork, TakesLonger
 
@@ -158,20 +155,11 @@ class Parts:
             RequestError, InvalidValue: the file is refused; its parts are gone then.
         """
         id_ = upload_id(username, announced)
-        joined = _Joined(self._store, id_, announced, announced.part_sizes(self._part_bytes))
+        filename, size, hashes = announced.filename, announced.size, {"sha256": announced.sha256}
+        joined = _Joined(self._store, id_, announced.part_sizes(self._part_bytes))
         try:
-            witness = Witness(joined)  # whoever has the signed URLs can replace the parts at any moment
-            found = check_distribution(open_whole(witness, announced.filename, announced.size), announced.filename)
-            candidate = Candidate(
-                filename=announced.filename,
-                found=found,
-                size=announced.size,
-                sha256=announced.sha256,
-                chunks=joined.verified,
-            )
-            # Before anything is written under a name that stays taken.
-            for _ in witness.compared(announced.filename, joined.verified()):
-                pass
+            # Whoever has the signed URLs can replace the parts at any moment.
+            candidate = check_stored(joined, parts_prefix(id_), filename, size, hashes=hashes)
             message = self._publisher.publish_checked(candidate, by=username, client=client)
         except DigestMismatch as fault:
             self._clear(id_, announced)
@@ -211,27 +199,20 @@ class Parts:
 class _Joined:
     """The parts as one object."""
 
-    def __init__(self, store: ObjectStore, id_: str, announced: Announced, sizes: tuple[int, ...]) -> None:
+    def __init__(self, store: ObjectStore, id_: str, sizes: tuple[int, ...]) -> None:
         self._store = store
         self._id = id_
-        self._announced = announced
         self._sizes = sizes
 
     def read(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the bytes from `start` up to, not including, `end`."""
-        end = self._announced.size if end is None else end
+        end = sum(self._sizes) if end is None else end
         offset = 0
         for number, size in enumerate(self._sizes, 1):
             first, last = max(start - offset, 0), min(end - offset, size)
             if first < last:
                 yield from self._store.read(part_key(self._id, number), start=first, end=last)
             offset += size
-
-    def verified(self) -> Iterator[bytes]:
-        """Yield all bytes, and raise DigestMismatch after the last unless they are what was announced."""
-        announced = self._announced
-        hashes = {"sha256": announced.sha256}
-        return verified(announced.filename, self.read(""), hashes=hashes, size=announced.size)
 
 
 def _limited(request: Request, part_bytes: int) -> Iterator[bytes]:

@@ -13,13 +13,13 @@ from indexer.log.events import Change, FileRemoved
 from indexer.log.identity import find_same, is_withdrawn, slot_of, version_key
 from indexer.log.log import ORIGIN, Log
 from indexer.names import Filename, ProjectName
+from indexer.publication.candidate import Candidate
 from indexer.simple.page import Renderer
 from indexer.store.folder import FolderStore
 from indexer.upkeep.adopt import adopt
 from indexer.value import replace
 from pypi_lambda.access.records import User
 from pypi_lambda.http.faults import Conflict
-from pypi_lambda.publish.rules import Candidate
 from tests.pypi_lambda.publish.test_upload import is_commit, publisher
 from tests.support.adversary import Adversary, Fault, Mischief
 from tests.support.builders import (

@@ -89,7 +89,7 @@ def test_a_closed_project(store: FolderStore, status: str, late: bool) -> None:
     write_log(store, ProjectStatusSet(project=demo, status=status, reason=""), after=head_of(first[0]))
     key = put(store, WHEEL)
     snapshot = before if late else rebuild(store, RENDERER).snapshot
-    refusal = Refusal(key=key, reason=f"invalid key {key!r}: the project is {status} and takes no files")
+    refusal = Refusal(key=key, reason=f"project 'demo' is {status} and takes no uploads")
     assert adopt(store, snapshot, journal(store, new_id=ids("adopt-"), by="reindex")) == ([], [refusal])
     assert len(events(store)) == 2
 
@@ -99,7 +99,7 @@ def test_a_removed_version(store: FolderStore) -> None:
     old = added("demo", "demo-2.0-py3-none-any.whl", version="2.0")
     write_log(store, old, FileRemoved(project=old.project, filename=old.filename))
     key = put(store, SDIST)
-    told = f"invalid key {key!r}: version 2.0 was removed; restore it, or use another version"
+    told = "version 2.0 of 'demo' was removed; restore it, or use another version"
     assert run(store) == ([], [Refusal(key=key, reason=told)])
 
 
@@ -238,19 +238,31 @@ def test_file_that_changes_is_refused(store: FolderStore) -> None:
 def test_the_log_is_read_once(store: FolderStore) -> None:
     """However many files are adopted, the log is not read anew for each; none is published again or once removed."""
     snapshot = rebuild(store, RENDERER).snapshot
-    meanwhile = added("demo", "demo-0.9-py3-none-any.whl", version="0.9")
-    write_log(store, meanwhile, FileRemoved(project=meanwhile.project, filename=meanwhile.filename))
-    keys = [put(store, make_wheel("demo", f"1.{number}")) for number in range(6)]
-    put(store, make_wheel("demo", "0.9"))
-    gone = put(store, make_sdist("demo", "0.9"))
+    old, same = added("demo", version="0.8"), make_wheel("demo", "0.9")
+    meanwhile = added("demo", same.filename, version="0.9", sha256=same.sha256)
+    write_log(store, old, FileRemoved(project=old.project, filename=old.filename), meanwhile)
+    gone, _, *keys = [
+        put(store, one)
+        for one in (make_sdist("demo", "0.8"), same, *(make_wheel("demo", f"1.{number}") for number in range(6)))
+    ]
     last = put(store, make_wheel("other", "1.0"))
     watched = Adversary(store)
     adopted, refused = adopt(watched, snapshot, journal(watched, new_id=ids("adopt-"), by="reindex"))
     assert (adopted, [refusal.key for refusal in refused]) == ([*keys, last], [gone])
     read = Counter(call.key for call in watched.calls if call.method == "find" and call.key.startswith("log/"))
     # What stops a file is seen again by the next one; each of ours is looked for once.
-    assert read == {log_key(seq): 2 if seq <= 2 else 1 for seq in range(1, 3 + len(adopted))}
-    assert len(events(store)) == 2 + len(adopted)
+    assert read == {log_key(seq): 2 if seq in (2, 3) else 1 for seq in range(1, 4 + len(adopted))}
+    assert len(events(store)) == 3 + len(adopted)
+
+
+def test_published_with_other_content(store: FolderStore) -> None:
+    """A file that was published meanwhile with another digest than it has here is named: one of the two was altered."""
+    snapshot = rebuild(store, RENDERER).snapshot
+    key = put(store, WHEEL)
+    write_log(store, added("demo", WHEEL.filename))
+    adopted, [refusal] = adopt(store, snapshot, journal(store, new_id=ids("adopt-"), by="reindex"))
+    assert (adopted, refusal.key) == ([], key)
+    assert refusal.reason.startswith(f"File already exists: {WHEEL.filename!r} was published with sha256 ")
 
 
 def test_upload_in_flight(store: FolderStore) -> None:

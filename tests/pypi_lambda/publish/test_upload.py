@@ -14,6 +14,7 @@ from indexer.keys import user_key
 from indexer.log.events import FileAdded, FileRemoved, FileRestored, ProjectStatusSet, UserPut
 from indexer.log.log import ORIGIN, Log, head_of
 from indexer.names import Filename, ProjectName
+from indexer.publication.place import ORPHAN_AGE
 from indexer.simple.page import Renderer
 from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
@@ -21,7 +22,7 @@ from pypi_lambda.access.admin import Users
 from pypi_lambda.access.records import User
 from pypi_lambda.http.faults import Conflict, Forbidden
 from pypi_lambda.publish.forms import read_upload
-from pypi_lambda.publish.upload import MAX_FILE_BYTES, ORPHAN_AGE, Publisher
+from pypi_lambda.publish.upload import MAX_FILE_BYTES, Publisher
 from pypi_lambda.view.index import Index
 from tests.support.adversary import Adversary, Call, Fault, Mischief
 from tests.support.apps import JSON, Answer, Site, running_site
