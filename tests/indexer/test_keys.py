@@ -1,6 +1,7 @@
 """Where things lie in the store: spelled in one module, and always the same."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,19 +21,21 @@ SUFFIXES = (
     *(".sources", ".names.zst", ".filter.zst"),
 )
 PREFIXES = (keys.UPSTREAM, *keys.AREAS)
+# An area's name begins a text or a segment of it: "log/", "s3://bucket/log/", but not "catalog/".
+AREA = re.compile(f"(?<![^/])(?:{'|'.join(map(re.escape, PREFIXES))})")
 # What archives are called ends like a key, and is none.
 NO_KEYS = (".tar.gz",)
 NAME, FILE = ProjectName("demo"), Filename("demo-1.0.tar.gz")
 
 
 def spelled(source: str) -> Iterator[str]:
-    """Yield the texts of a module, but for its docstrings, that begin or end as keys do."""
+    """Yield the texts of a module, but for its docstrings, that name an area, or end as keys do."""
     tree = ast.parse(source)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-            text = node.value
-            if text not in NO_KEYS and (text.startswith(PREFIXES) or text.endswith(SUFFIXES)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in docstrings:
+            text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+            if text not in NO_KEYS and (AREA.search(text) or text.endswith(SUFFIXES)):
                 yield text
 
 
@@ -43,10 +46,11 @@ def test_keys_are_spelled_in_one_module(path: Path) -> None:
 
 
 def test_spelled_keys_would_be_found() -> None:
-    """The search sees whole keys, beginnings in formatted texts, and ends; it passes over docstrings."""
-    body = '"log/1", f"pages/{name}", name + ".metadata", "snapshot.msgpack.zst"'
-    found = list(spelled(f'def f(name):\n    """log/"""\n    return {body}'))
-    assert sorted(found) == [".metadata", "log/1", "pages/", "snapshot.msgpack.zst"]
+    """The search sees whole keys, beginnings and middles in formatted texts, bytes, and ends; no docstrings."""
+    keys = '"log/1", f"pages/{name}", f"{name}/users/{name}", b"tokens/x", name + ".metadata", "snapshot.msgpack.zst"'
+    others = '"catalog/", "login", "/simple/", "projects", f"{name}.json"'
+    found = list(spelled(f'def f(name):\n    """log/"""\n    return {keys}, {others}'))
+    assert sorted(found) == [".metadata", "/users/", "log/1", "pages/", "snapshot.msgpack.zst", "tokens/x"]
 
 
 def test_keys_of_the_index() -> None:
