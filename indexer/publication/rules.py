@@ -28,33 +28,39 @@ def check_publishable(candidate: Candidate, project: Project) -> None:
     """
     published = project.files.get(candidate.filename)
     if published is not None and project.status != WITHHELD_STATUS:
-        check_same(candidate.filename, candidate.sha256, published)
+        _check_same(candidate.filename, candidate.sha256, published)
         raise Published(published)
-    check_open(project)
-    check_unlike(project, candidate.filename, candidate.found.version, beside=candidate.beside)
-    if is_withdrawn(project, candidate.found.version):
-        raise Taken(
-            f"version {candidate.found.version} of {project.name!r} was removed; restore it, or use another version"
-        )
+    _check_new(project, candidate.filename, candidate.found.version, candidate.beside)
 
 
-def check_open(project: Project) -> None:
-    """Make sure that the project takes files.
+def is_published(project: Project, filename: Filename, version: str, sha256: str) -> bool:
+    """Tell whether a file is published, before it is sent: by its name and its digest alone.
 
     Raises:
-        Closed: it does not.
+        Taken, Closed: it would be refused; see `check_publishable`.
     """
+    published = project.files.get(filename)
+    if published is not None:
+        _check_same(filename, sha256, published)
+        return True
+    _check_new(project, filename, version, frozenset())
+    return False
+
+
+def _check_new(project: Project, filename: Filename, version: str, beside: frozenset[Filename]) -> None:
+    _check_open(project)
+    _check_unlike(project, filename, version, beside)
+    if is_withdrawn(project, version):
+        raise Taken(f"version {version} of {project.name!r} was removed; restore it, or use another version")
+
+
+def _check_open(project: Project) -> None:
     if project.status in CLOSED_STATUSES:
         reason = f": {project.status_reason}" if project.status_reason else ""
         raise Closed(f"project {project.name!r} is {project.status} and takes no uploads{reason}")
 
 
-def check_same(filename: Filename, sha256: str, published: File) -> None:
-    """Make sure that a file is the one that is published under its name.
-
-    Raises:
-        Taken: it is not, or that one was removed.
-    """
+def _check_same(filename: Filename, sha256: str, published: File) -> None:
     if published.sha256 != sha256:
         # "File already exists" is what uv looks for before it compares digests itself.
         raise Taken(
@@ -65,17 +71,8 @@ def check_same(filename: Filename, sha256: str, published: File) -> None:
         raise Taken(f"File already exists: {filename!r} was published and removed; its name stays taken")
 
 
-def check_unlike(
-    project: Project, filename: Filename, version: str, *, beside: frozenset[Filename] = frozenset()
-) -> None:
-    """Make sure that no file that means the same by another spelling was published.
-
-    Args:
-        beside: files that may, while they are offered.
-
-    Raises:
-        Taken: one was.
-    """
+def _check_unlike(project: Project, filename: Filename, version: str, beside: frozenset[Filename]) -> None:
+    """Make sure that nothing was published that means the same by another spelling, but what is offered of `beside`."""
     same = find_same(project, filename, version)
     if same is None or (same.filename in beside and not same.removed):
         return

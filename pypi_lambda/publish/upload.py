@@ -15,7 +15,7 @@ from indexer.log.journal import Journal
 from indexer.log.project import Project, empty_project
 from indexer.names import Filename, ProjectName
 from indexer.publication.candidate import Candidate
-from indexer.publication.rules import Published, check_open, check_same, check_unlike
+from indexer.publication.rules import Published, is_published
 from indexer.publication.steps import publish
 from indexer.store.base import ObjectStore
 from indexer.store.reader import chunks_of
@@ -128,20 +128,13 @@ class Publisher:
             said: what its name says.
 
         Raises:
-            Forbidden: the user may not upload to this project.
-            Forbidden: nobody may upload to it.
-            Conflict: other content was published under this name, or under another spelling of it.
+            Forbidden: the user may not upload to this project, or nobody may.
+            Conflict: other content was published under this name or another spelling, or the version was removed.
         """
         check_permitted(user, said.project)
         known = self.project(self._index.refresh(), said.project)
-        published = known.files.get(filename)
         with _answered():
-            if published is None:
-                check_open(known)
-                check_unlike(known, filename, said.version)
-            else:
-                check_same(filename, sha256, published)
-        return published is not None
+            return is_published(known, filename, said.version, sha256)
 
     def project(self, view: View, name: ProjectName) -> Project:
         """Return a project as a view has it, without files where it is not private there."""

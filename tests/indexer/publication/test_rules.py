@@ -13,7 +13,7 @@ from indexer.log.log import ORIGIN, Log
 from indexer.log.project import File
 from indexer.names import Filename, ProjectName
 from indexer.publication.candidate import Candidate, check_stored
-from indexer.publication.rules import Published, check_publishable
+from indexer.publication.rules import Published, check_publishable, is_published
 from indexer.simple.page import Renderer
 from indexer.store.folder import FolderStore
 from indexer.upkeep.adopt import adopt
@@ -67,6 +67,21 @@ def test_refused(candidate: Candidate, known: File, status: str, kind: type[Unpu
         check_publishable(candidate, project(known, status=status))
     assert type(caught.value) is kind
     assert told in str(caught.value)
+
+
+def test_before_it_is_sent() -> None:
+    """By its name and digest alone a file is published, or is not, or would be refused."""
+    known = project(file(NAME, sha256=WHEEL.sha256), status="archived")
+    assert is_published(known, NAME, "1.0", WHEEL.sha256)
+    assert not is_published(project(), NAME, "1.0", WHEEL.sha256)
+    for refusing, kind in (
+        (project(file(NAME)), Taken),
+        (project(file(SPELLED, version="1.0.0")), Taken),
+        (project(file("demo-1.0.tar.gz", removed=True)), Taken),
+        (project(file("demo-0.9.tar.gz", version="0.9"), status="archived"), Closed),
+    ):
+        with pytest.raises(kind):
+            is_published(refusing, NAME, "1.0", WHEEL.sha256)
 
 
 def test_accepted(candidate: Candidate) -> None:

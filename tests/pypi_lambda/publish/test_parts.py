@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from indexer.log.events import ProjectStatusSet
+from indexer.log.events import FileRemoved, ProjectStatusSet
 from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer
 from indexer.store.base import ObjectStore
@@ -266,6 +266,14 @@ def test_archived_project(store: ObjectStore) -> None:
     closed = ProjectStatusSet(project=ProjectName("demo"), status="archived", reason="old")
     write_log(store, added("demo", version="0.1"), closed)
     with pytest.raises(Forbidden, match=r"is archived and takes no uploads: old"):
+        ask(make_parts(store).begin, announce(WHEEL), ANN)
+
+
+def test_removed_version(store: ObjectStore) -> None:
+    """A file of a version that was removed is refused before anything is sent."""
+    sdist = added("demo", "demo-1.0.tar.gz")
+    write_log(store, sdist, FileRemoved(project=sdist.project, filename=sdist.filename))
+    with pytest.raises(Conflict, match=r"^version 1\.0 of 'demo' was removed"):
         ask(make_parts(store).begin, announce(WHEEL), ANN)
 
 
