@@ -19,7 +19,7 @@ from indexer.upkeep.adopt import Refusal, adopt
 from indexer.upkeep.inventory import Amount
 from indexer.upkeep.retention import (
     DEFAULT,
-    Candidate,
+    Expired,
     Retention,
     Sweep,
     find_removed,
@@ -96,7 +96,7 @@ def reindex(
     except UpstreamUnavailable as error:
         fault = str(error)
         logger.warning("%s; going on with the list that is known", error)
-    removed: dict[str, Candidate] = {}
+    removed: dict[str, Expired] = {}
 
     def see(folder: Folder) -> None:
         removed.update((found.stat.key, found) for found in find_removed(folder, retention.removed_days, now()))

@@ -214,7 +214,7 @@ def _sweep_mirrored_files(store: ObjectStore, sweep: Sweep, last_day: datetime) 
 
 
 @value
-class Candidate:
+class Expired:
     """The stored bytes of a removed file whose retention is over, and the last event that concerned its project."""
 
     project: ProjectName
@@ -222,7 +222,7 @@ class Candidate:
     stat: Stat
 
 
-def find_removed(folder: Folder, days: int, now: datetime) -> Iterator[Candidate]:
+def find_removed(folder: Folder, days: int, now: datetime) -> Iterator[Expired]:
     """Yield what is stored of a project's removed files whose retention is over.
 
     Args:
@@ -234,22 +234,22 @@ def find_removed(folder: Folder, days: int, now: datetime) -> Iterator[Candidate
     ended |= {provenance_key(project.name, file.provenance_sha256) for file in files if file.provenance_sha256}
     for stat in folder.stats:
         if stat.key.removesuffix(METADATA) in ended:
-            yield Candidate(project=project.name, seq=project.seq, stat=stat)
+            yield Expired(project=project.name, seq=project.seq, stat=stat)
 
 
 def _has_ended(file: File, days: int, now: datetime) -> bool:
     return file.removed_at is not None and not is_kept(file.removed_at, days, now - MARGIN)
 
 
-def sweep_removed(sweep: Sweep, candidates: Iterable[Candidate], snapshot: Snapshot) -> None:
-    """Take the candidates of which nothing is known since they were found.
+def sweep_removed(sweep: Sweep, expired: Iterable[Expired], snapshot: Snapshot) -> None:
+    """Take those of whose projects nothing is known since they were found.
 
     Args:
         snapshot: as of the log's end.
     """
-    for candidate in candidates:
-        if snapshot.projects.find(candidate.project) == candidate.seq:
-            sweep.take(REMOVED, [candidate.stat])
+    for found in expired:
+        if snapshot.projects.find(found.project) == found.seq:
+            sweep.take(REMOVED, [found.stat])
     sweep.flush()
 
 

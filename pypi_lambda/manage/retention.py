@@ -5,7 +5,7 @@ from indexer.errors import Missing
 from indexer.store.base import Stat
 from indexer.upkeep.retention import (
     ORPHANED,
-    Candidate,
+    Expired,
     Retention,
     Sweep,
     find_removed,
@@ -52,7 +52,7 @@ class CollectGarbage:
         view = context.service.index.refresh()
         sweep_superseded(store, sweep, view.current, now)
         sweep_mirror(store, sweep, retention.mirror_days, now)
-        removed: list[Candidate] = []
+        removed: list[Expired] = []
         for count, folder in enumerate(survey(store, view.base), 1):
             removed += find_removed(folder, retention.removed_days, now)
             if self.orphans and _is_current(folder, view.current):
