@@ -82,6 +82,8 @@ def _parse_alone(filename: Filename) -> DistributionName:
             sdist_name, version = parse_sdist_filename(filename)
             return DistributionName(project=_project(filename, sdist_name), version=str(version), kind="sdist")
     except (InvalidWheelFilename, InvalidSdistFilename) as error:
+        for said in sdist_names(filename):  # `demo-1.0-rc1.tar.gz`: nothing is a version behind the last dash
+            return said
         raise InvalidValue("filename", filename, f"a wheel's or an sdist's name is accepted: {error}") from error
     return _parse_legacy(filename)
 
