@@ -56,7 +56,6 @@ def read_zip(
     filename: str,
     *,
     wanted: Callable[[str], bool],
-    from_its_end: bool = False,
     clean: bool = False,
     see: Callable[[zipfile.ZipFile], None] = lambda archive: None,
 ) -> Contents:
@@ -65,7 +64,6 @@ def read_zip(
     Args:
         file: seekable; its position does not matter.
         filename: what errors call the archive.
-        from_its_end: whether to leave out the look at its first bytes, which are far away where it is read over HTTP.
         clean: as `check_paths` has it.
         see: called with the archive, once its directory is known to be sane.
 
@@ -76,7 +74,7 @@ def read_zip(
         metered = _Metered(file, MAX_LISTING_BYTES)
         with zipfile.ZipFile(metered) as archive:
             members = archive.infolist()
-            _check_frame(file, archive, filename, from_its_end=from_its_end)
+            _check_frame(file, archive, filename)
             _check_zip_members(members)
             _check_ratio(sum(member.file_size for member in members), file_size(file), filename)
             paths = check_paths((member.orig_filename for member in members), clean=clean)
@@ -114,7 +112,7 @@ def _check_zip_members(members: list[zipfile.ZipInfo]) -> None:
             raise refusal(member.filename, "a zip archive's members are stored or deflated")
 
 
-def _check_frame(file: IO[bytes], archive: zipfile.ZipFile, filename: str, *, from_its_end: bool) -> None:
+def _check_frame(file: IO[bytes], archive: zipfile.ZipFile, filename: str) -> None:
     """Refuse bytes in front of or behind the archive.
 
     A truncated archive that holds another zip, stored, ends in the inner one's directory: zipfile would read that one.
@@ -123,7 +121,7 @@ def _check_frame(file: IO[bytes], archive: zipfile.ZipFile, filename: str, *, fr
     ended = file.read(4) == b"PK\x05\x06"
     # zipfile adds to each offset what the directory says too little about the bytes in front of it.
     begun = min((member.header_offset for member in archive.infolist()), default=-1) == 0
-    if begun and not from_its_end:
+    if begun:
         file.seek(0)
         begun = file.read(4) == b"PK\x03\x04"
     if not (begun and ended):

@@ -11,7 +11,7 @@ import gzip
 import posixpath
 import re
 from collections.abc import Callable, Iterator
-from typing import IO
+from typing import IO, Protocol
 
 from indexer.archives.archive import (
     MAX_MEMBERS,
@@ -59,10 +59,18 @@ class _Header:
     link: str
 
 
+class Readable(Protocol):
+    """What gives bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most `size`; none at the end."""
+        ...
+
+
 class _Unpacked:
     """The inflated bytes, which may only be so many."""
 
-    def __init__(self, file: IO[bytes] | gzip.GzipFile, limit: int) -> None:
+    def __init__(self, file: Readable, limit: int) -> None:
         self._file = file
         self._limit = limit
         self._buffer = b""
@@ -118,15 +126,43 @@ def read_tar_gz(file: IO[bytes], filename: str, *, wanted: Callable[[str], bool]
     """
     import zlib
 
+    return read_tar(
+        file,
+        filename,
+        wanted=wanted,
+        unpack=lambda packed: gzip.GzipFile(fileobj=packed, mode="rb"),
+        what="a complete gzipped tar archive",
+        faults=(zlib.error,),
+    )
+
+
+def read_tar(
+    file: IO[bytes],
+    filename: str,
+    *,
+    wanted: Callable[[str], bool],
+    unpack: Callable[[IO[bytes]], Readable],
+    what: str,
+    faults: tuple[type[Exception], ...] = (),
+    max_bytes: int = MAX_UNPACKED_BYTES,
+) -> Contents:
+    """Return the paths in a tar archive, however it is packed, and the bytes of the wanted members.
+
+    Args:
+        unpack: makes of the packed file one that gives its content, at most as much at once as is asked for.
+        what: what is accepted, for errors.
+        faults: what `unpack` may raise, besides the usual.
+        max_bytes: it may unpack to.
+
+    Raises:
+        InvalidValue: field `content`.
+    """
     packed = file_size(file)
-    limit = min(MAX_UNPACKED_BYTES, max(RATIO_FREE_BYTES, MAX_RATIO * packed))
+    limit = min(max_bytes, max(RATIO_FREE_BYTES, MAX_RATIO * packed))
     max_members = min(MAX_MEMBERS, FREE_MEMBERS + packed // LEAST_MEMBER_BYTES)
     file.seek(0)
-    with (
-        translated((*_FAULTS, zlib.error), filename, "a complete gzipped tar archive"),
-        gzip.GzipFile(fileobj=file, mode="rb") as unpacked,
-    ):
-        reader = _Reader(_Unpacked(unpacked, limit), filename, wanted)
+    with translated((*_FAULTS, *faults), filename, what):
+        reader = _Reader(_Unpacked(unpack(file), limit), filename, wanted)
         paths = check_paths(reader.names(), max_members=max_members, clean=True)
         check_folders(set(paths), reader.folders)
         return Contents(paths=frozenset(paths), texts=tuple(reader.texts))

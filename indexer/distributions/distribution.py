@@ -23,7 +23,7 @@ from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName
 from indexer.value import value
 
-__all__ = ["Distribution", "DistributionName", "Kind", "check_distribution", "parse_filename", "read_wheel_metadata"]
+__all__ = ["Distribution", "DistributionName", "Kind", "check_distribution", "parse_filename"]
 
 _WHEEL_FILES = ("METADATA", "WHEEL", "RECORD")
 # "each subdirectory of distribution-1.0.data/ is a key into a dict of destination directories"
@@ -85,21 +85,6 @@ def check_distribution(
         metadata=metadata if said.kind == "wheel" else None,
         left_out=left_out,
     )
-
-
-def read_wheel_metadata(file: IO[bytes], filename: Filename, *, from_its_end: bool = False) -> bytes:
-    """Return a wheel's METADATA, to the byte, whatever it says.
-
-    Args:
-        file: seekable; only the archive's directory and this member are read.
-        from_its_end: as `indexer.archives.archive.read_zip` has it.
-
-    Raises:
-        InvalidValue: it is no wheel, or none with METADATA that an installer would find.
-    """
-    contents = read_zip(file, filename, wanted=partial(_is_wheel_text, ("METADATA",)), from_its_end=from_its_end)
-    folder = _find_dist_info(contents, filename, parse_filename(filename))
-    return _only_text(contents, filename, f"{folder}/METADATA")
 
 
 def read_sdist_metadata(file: IO[bytes], filename: Filename) -> bytes:

@@ -102,20 +102,6 @@ def test_bytes_beside_the_archive_are_refused(filename: str, where: str) -> None
     refused(b"junk" + data if where == "front" else data + b"junk", filename)
 
 
-@pytest.mark.parametrize("where", ["front", "end"])
-def test_an_archive_read_from_its_end_is_the_whole_file(where: str) -> None:
-    """Nothing lies in front of a zip archive, either, whose first bytes are not looked at."""
-    data = zip_bytes({"a/wanted": b"text"})
-    read_zip(io.BytesIO(data), "a.whl", wanted=lambda path: True, from_its_end=True)
-    with pytest.raises(InvalidValue, match="begins at the first byte"):
-        read_zip(
-            io.BytesIO(b"junk" + data if where == "front" else data + b"junk"),
-            "a.whl",
-            wanted=lambda path: True,
-            from_its_end=True,
-        )
-
-
 @given(data=st.binary(max_size=300), filename=st.sampled_from(KINDS))
 def test_random_bytes_are_refused(data: bytes, filename: str) -> None:
     """No bytes raise anything but a refusal."""

@@ -299,7 +299,7 @@ def test_other_renderer_makes_pages_of_its_own(store: FolderStore) -> None:
     before = contents(store, "pages/")
     other = Renderer(hash_dist_info_metadata=False)
     rebuilt = rebuild(store, other)
-    assert (rebuilt.changed, rebuilt.pages, rebuilt.snapshot.renderer) == (True, 2, "3f")
+    assert (rebuilt.changed, rebuilt.pages, rebuilt.snapshot.renderer) == (True, 2, "4f")
     assert before.items() <= contents(store, "pages/").items()
     assert len(contents(store, "pages/")) == 8
 

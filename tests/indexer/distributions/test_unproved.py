@@ -1,6 +1,9 @@
 """A mirrored file that no digest proves is an archive of its project, or is refused."""
 
+import bz2
+import gzip
 import io
+import lzma
 import zipfile
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from tests.support.fake_upstream import LOGIN_PAGE
 
 SIX = ProjectName("six")
 WHEEL, SDIST = make_wheel("six", "1.0"), make_sdist("six", "1.0")
+TAR = gzip.decompress(SDIST.content)
 NONE: dict[str, str] = {}
 
 
@@ -39,6 +43,11 @@ def _name_alone(value: str | bytes) -> str:
         (WHEEL.filename, WHEEL.content),
         (SDIST.filename, SDIST.content),
         ("six-1.0.tgz", SDIST.content),
+        ("six-1.0.tar.bz2", bz2.compress(TAR)),
+        ("six-1.0.tbz", bz2.compress(TAR[:600]) + bz2.compress(TAR[600:])),
+        ("Six-1.0.tar.xz", lzma.compress(TAR)),
+        ("six-1.0.tar.xz", lzma.compress(TAR[:600], check=lzma.CHECK_CRC32) + lzma.compress(TAR[600:])),
+        ("six-1.0.tar.lzma", lzma.compress(TAR, lzma.FORMAT_ALONE)),
         ("Six-1.0.zip", zipped(six__PKG_INFO="Name: Six\nVersion: 1.0\n\n")),
         ("six-1.0.zip", zipped(six__setup="")),
         ("six-1.0-py3.egg", zipped(EGG_INFO__PKG_INFO="Name: six\nVersion: 1.0\n\n")),
@@ -64,6 +73,15 @@ def test_archives_of_the_project(filename: str, content: bytes) -> None:
         ("six-1.0.zip", LOGIN_PAGE),
         ("six-1.0.exe", zipped(a="")),
         ("six-1.0.tar.bz2", b""),
+        ("six-1.0.tar.bz2", LOGIN_PAGE),
+        ("six-1.0.tar.bz2", SDIST.content),
+        ("six-1.0.tar.bz2", bz2.compress(TAR)[:-30]),
+        ("six-1.0.tar.bz2", bz2.compress(gzip.decompress(make_sdist("seven", "1.0").content))),
+        ("seven-1.0.tar.xz", lzma.compress(TAR)),
+        ("six-1.0.tar.xz", lzma.compress(TAR)[:-30]),
+        ("six-1.0.tar.xz", lzma.compress(TAR) + b"junk"),
+        ("six-1.0.tar.lzma", (data := lzma.compress(TAR, lzma.FORMAT_ALONE))[:1] + b"\0\0\0\x20" + data[5:]),  # 512 MiB
+        ("six-1.0.tar.xz", lzma.compress(bytes(65 << 20))),
     ],
     ids=_name_alone,  # an archive has the time of its making
 )
