@@ -4,7 +4,8 @@
 
 Each is built, with its store, by its own code: this tree as it lies here, the other from a worktree of its revision in
 a scratch folder. What was built is kept under `.bench-cache` by a digest of the sources. Every sample is a new process.
-At full speed, at `--cpus` of a processor where a cgroup can be made, and behind a store that answers late.
+At full speed, at `--cpus` of a processor where a cgroup can be made, behind a store that answers late, and over TLS
+from some milliseconds away, where connecting counts too (`benchmarks.tls_store`).
 """
 
 import os
@@ -14,9 +15,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
+
+import orjson
 
 from benchmarks.containers import (
     NoCpuLimit,
@@ -33,7 +36,9 @@ from benchmarks.containers import (
     store_proxy,
 )
 from benchmarks.data import CACHE, USERNAME, Shape, make_store, private_names, put_user
+from benchmarks.processes import free_port, listens, running
 from benchmarks.report import ROOT, Table, progress, read_machine, write_results
+from benchmarks.tls_store import make_certificates
 from indexer.keys import LOG, user_key
 from indexer.store.folder import FolderStore
 from indexer.store.s3 import S3Store
@@ -44,6 +49,8 @@ from tests.support.servers import BUCKET, S3Server, running_seaweedfs
 SHAPE = Shape()
 SHARE = 0.29  # of a processor: what 512 MB of memory buy on Lambda
 LATENCY_MS = 30.0
+TLS_LATENCY_MS = 10.0
+TLS = f"TLS, {TLS_LATENCY_MS:g} ms"
 ROUNDS, QUICK_ROUNDS = 25, 7
 BUILD_SECONDS = 1_800  # the other tree's zip and its store, on a busy machine
 SETTLING_SECONDS = 5.0  # for what a container writes beside its first answers
@@ -71,6 +78,7 @@ class Entrant:
     condition: str
     function: Function
     proxy: StoreProxy | None = None
+    flights: Path | None = None
 
     @property
     def name(self) -> str:
@@ -95,16 +103,18 @@ def compare(revision: str, *, quick: bool, share: float = SHARE) -> Path:
         entrants = list(_entrants(stack, server, trees, folder, share))
         for entrant in entrants:
             _settle(entrant, S3Store(BUCKET, entrant.who, environ=server.environ), folder)
-        samples = _measure(entrants, rounds, folder)
+        samples, tls_trips = _measure(entrants, rounds, folder)
     rows = list(_rows(samples))
     columns = ("", "this", "that", "this ÷ that", "of the least", "least CPU this", "that", "this ÷ that, CPU")
     print(f"\n{SHAPE}; beyond an empty handler; that is {commit[:7]}; {read_machine()}\n")
     print(Table(columns=columns, rows=tuple(rows)).markdown())
+    print(f"\nround trips of init over TLS, connecting included: {tls_trips}")
     document = {
         "against": commit,
         "share": share,
         "columns": columns,
         "rows": rows,
+        "tls_trips_in_init": tls_trips,
         "trips": {name: [sequential(each.requests) for each in starts] for name, starts in samples.items()},
         "samples": {name: [_compact(each) for each in starts] for name, starts in samples.items()},
     }
@@ -167,6 +177,11 @@ def _entrants(
     late = f"{LATENCY_MS:g} ms"
     for who in (THIS, THAT):
         yield Entrant(who=who, condition=late, function=function(who, proxy.endpoint(LATENCY_MS)), proxy=proxy)
+    endpoint, log, root = _tls_store(stack, server, folder)
+    for who in (THIS, THAT):
+        over_tls = function(who, endpoint)
+        over_tls = replace(over_tls, environ={**over_tls.environ, "SSL_CERT_FILE": str(root)})
+        yield Entrant(who=who, condition=TLS, function=over_tls, flights=log)
     try:
         prefix = stack.enter_context(cpu_limit(share))
     except NoCpuLimit as fault:
@@ -174,6 +189,19 @@ def _entrants(
         return
     for who in (EMPTY, THIS, THAT):
         yield Entrant(who=who, condition=f"{share:g} CPU", function=function(who, prefix=prefix))
+
+
+def _tls_store(stack: ExitStack, server: S3Server, folder: Path) -> tuple[str, Path, Path]:
+    """Run the store over TLS; return its URL, the log of round trips and the certificate to trust."""
+    root, certificate = make_certificates(folder)
+    port, log = free_port(), folder / "flights.jsonl"
+    log.touch()
+    command = [sys.executable, "-m", "benchmarks.tls_store", "--target", server.endpoint.removeprefix("http://")]
+    command += ["--port", str(port), "--certificate", str(certificate), "--log", str(log)]
+    command += ["--latency", str(TLS_LATENCY_MS)]
+    ready = running(command, environ={}, folder=ROOT, log=folder / "tls.txt", is_ready=lambda: listens(port))
+    stack.enter_context(ready)
+    return f"https://localhost:{port}", log, root
 
 
 def _settle(entrant: Entrant, store: S3Store, folder: Path) -> None:
@@ -196,13 +224,25 @@ def _settle(entrant: Entrant, store: S3Store, folder: Path) -> None:
         entrant.proxy.read_new()
 
 
-def _measure(entrants: Sequence[Entrant], rounds: int, folder: Path) -> dict[str, list[Start]]:
+def _measure(
+    entrants: Sequence[Entrant], rounds: int, folder: Path
+) -> tuple[dict[str, list[Start]], dict[str, list[int]]]:
+    trips: dict[str, list[int]] = {}
     samples: dict[str, list[Start]] = {entrant.name: [] for entrant in entrants}
     event = page_event(PROJECT)
     for entrant in progress([entrant for _ in range(rounds) for entrant in entrants], "cold starts"):
         done = start(entrant.function, folder, event=None if entrant.who == EMPTY else event, proxy=entrant.proxy)
         samples[entrant.name].append(done)
-    return samples
+        if entrant.flights is not None:
+            trips.setdefault(entrant.who, []).append(_count_trips(entrant.flights, done))
+    return samples, trips
+
+
+def _count_trips(log: Path, done: Start) -> int:
+    """Return the round trips until the container was ready: a connection's own, and those of bytes."""
+    flights = [orjson.loads(line) for line in log.read_bytes().splitlines()]
+    in_init = [flight["connection"] for flight in flights if done.spawned <= flight["at"] < done.ready]
+    return len(set(in_init)) + len(in_init)
 
 
 def _compact(start: Start) -> dict[str, float]:
