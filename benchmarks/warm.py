@@ -38,7 +38,9 @@ from pypi_lambda.access.auth import hash_password
 from pypi_lambda.access.records import UserRecord, encode_user
 from pypi_lambda.app.service import Service, make_service, make_upstream, renderer_of
 from pypi_lambda.clock import new_id, utc_now
-from pypi_lambda.front_doors.requests import find_front_door, read_request, write_response
+from pypi_lambda.front_doors.answers import write_response
+from pypi_lambda.front_doors.requests import read_request
+from pypi_lambda.front_doors.table import find_front_door
 from pypi_lambda.settings import Settings
 from tests.support.distributions import make_wheel
 from tests.support.fake_upstream import FakeUpstream

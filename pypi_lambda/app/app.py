@@ -1,4 +1,4 @@
-"""The routes, and the one place where errors become responses.
+"""The routes: what is asked for, and who answers it. What errors answer is in `pypi_lambda.app.faults`.
 
 Every request but `GET /health` is authenticated. What a request needs of the store is read side by side with the user's
 record and the log's next event; only when all of it is there is anything decided.
@@ -12,16 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import (
-    CorruptObject,
-    DigestMismatch,
+    IndexerError,
     InvalidValue,
-    Missing,
-    PrivateAddress,
-    StoreUnavailable,
-    TooLarge,
-    UpstreamNonsense,
-    UpstreamRefused,
-    UpstreamUnavailable,
 )
 from indexer.names import Filename, ProjectName, check_listed_filename, normalize_name
 from indexer.store.base import ObjectStore
@@ -31,13 +23,11 @@ from pypi_lambda.access.records import MAX_RECORD_BYTES, User
 from pypi_lambda.app.delivery import Delivery, PageDelivery
 from pypi_lambda.app.files import Files
 from pypi_lambda.http.faults import (
-    BadGateway,
     BadRequest,
     Forbidden,
     MethodNotAllowed,
     NotFound,
     RequestError,
-    Unavailable,
 )
 from pypi_lambda.http.headers import negotiate
 from pypi_lambda.http.model import NO_SNIFFING, PLAIN_TEXT, Request, Response, without_body
@@ -58,7 +48,6 @@ if TYPE_CHECKING:
 
 PROMETHEUS_TEXT = ("Content-Type", "text/plain; version=0.0.4; charset=utf-8")  # "Exposition formats"
 BESIDE_SIMPLE = ""  # stands for what `/{project}/json` is below: no path has such a segment
-RETRY_SECONDS = 5  # when the store failed; clients give up after some 15 s of retries
 
 logger = logging.getLogger(__name__)
 
@@ -144,29 +133,10 @@ class App:
         """Return the response to a request; only a bug raises."""
         try:
             response = self._respond(request)
-        except RequestError as error:
-            response = error.response()
-        except InvalidValue as error:
-            response = BadRequest(str(error)).response()
-        except PrivateAddress as error:
-            logger.error("%s %s: %s", request.method, request.path, error)
-            response = BadGateway(str(error)).response()
-        except UpstreamNonsense as error:
-            logger.error("%s %s: %s", request.method, request.path, error)
-            response = BadGateway(str(error), headers=(("Retry-After", str(error.retry_after_seconds)),)).response()
-        except UpstreamRefused as error:
-            logger.warning("%s %s: %s", request.method, request.path, error)
-            response = Forbidden(str(error)).response()
-        except UpstreamUnavailable as error:
-            logger.warning("%s %s: %s", request.method, request.path, error)
-            response = Unavailable(str(error), retry_after_seconds=error.retry_after_seconds).response()
-        except DigestMismatch as error:
-            logger.error("%s %s: %s", request.method, request.path, error)
-            response = BadGateway(str(error)).response()
-        except (StoreUnavailable, CorruptObject, Missing, TooLarge) as error:
-            logger.error("%s %s: %s", request.method, request.path, error)
-            message = "the index's store failed or holds damaged data; the log output says more"
-            response = Unavailable(message, retry_after_seconds=RETRY_SECONDS).response()
+        except IndexerError as error:
+            from pypi_lambda.app.faults import answer_fault
+
+            response = answer_fault(error, request)
         return without_body(response) if request.method == "HEAD" else response
 
     def _respond(self, request: Request) -> Response:

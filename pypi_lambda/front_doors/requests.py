@@ -8,46 +8,21 @@ docs/front-doors.md has each rule's source. RFC 3986 (2.1 percent-encoding), RFC
 
 import binascii
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from indexer.lazy_pattern import pattern
-from indexer.value import value
-from pypi_lambda.front_doors.answers import write_response
+from pypi_lambda.front_doors.events import READERS, Wire, too_large
 from pypi_lambda.front_doors.table import (
     REST_API,
     EventShape,
     FrontDoor,
     MalformedEvent,
-    find_front_door,
     response_limit,
 )
 from pypi_lambda.http.faults import BadRequest, PayloadTooLarge
 from pypi_lambda.http.model import Request
-from pypi_lambda.http.percent import BrokenEscape, decode_path, quote_part, quote_path, quote_query, unquote
-
-__all__ = ["FrontDoor", "find_front_door", "read_request", "response_limit", "write_response"]
-
-
-@value
-class _Wire:
-    """What an event says of a request, before anything is made of it.
-
-    Attributes:
-        body: None when the event has none.
-        stage: of an API Gateway.
-        host: the one that was called, where the front door itself says so.
-    """
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    body: str | None
-    is_base64: bool
-    client: str
-    stage: str = ""
-    host: str = ""
+from pypi_lambda.http.percent import BrokenEscape, decode_path, quote_path, quote_query, unquote
 
 
 def read_request(door: FrontDoor, event: Mapping[str, Any], *, base_path: str) -> Request:
@@ -61,7 +36,7 @@ def read_request(door: FrontDoor, event: Mapping[str, Any], *, base_path: str) -
         RequestError: the client's path or its body cannot be taken.
         MalformedEvent: no front door makes such events.
     """
-    wire = _READERS[door.shape](door, event)
+    wire = READERS[door.shape](door, event)
     path, visible_path = _split_path(door, wire, base_path)
     body = _decode_body(door, wire)
     return Request(
@@ -78,169 +53,7 @@ def read_request(door: FrontDoor, event: Mapping[str, Any], *, base_path: str) -
     )
 
 
-def _read_payload_2(door: FrontDoor, event: Mapping[str, Any]) -> _Wire:
-    return _Wire(
-        method=_text(door, event, "requestContext.http.method"),
-        path=_text(door, event, "rawPath"),
-        query=_text(door, event, "rawQueryString", ""),
-        headers=_headers(door, "headers", event.get("headers")),
-        body=_optional_text(door, event, "body"),
-        is_base64=_flag(door, event, "isBase64Encoded"),
-        client=_text(door, event, "requestContext.http.sourceIp", ""),
-        stage=_text(door, event, "requestContext.stage", ""),
-        host=_text(door, event, "requestContext.domainName", ""),
-    )
-
-
-def _read_payload_1(door: FrontDoor, event: Mapping[str, Any]) -> _Wire:
-    field = "multiValueHeaders" if event.get("multiValueHeaders") else "headers"
-    headers = _headers(door, field, event.get(field))
-    # a load balancer does not say who called, except by adding the address to this header's end
-    forwarded_for = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    return _Wire(
-        method=_text(door, event, "httpMethod"),
-        path=_text(door, event, "path"),
-        query=_join_query(door, event),
-        headers=headers,
-        body=_optional_text(door, event, "body"),
-        is_base64=_flag(door, event, "isBase64Encoded"),
-        client=_text(door, event, "requestContext.identity.sourceIp", forwarded_for),
-        stage=_text(door, event, "requestContext.stage", ""),
-        host=_text(door, event, "requestContext.domainName", ""),
-    )
-
-
-def _read_edge(door: FrontDoor, event: Mapping[str, Any]) -> _Wire:
-    cf = event["Records"][0]["cf"]
-    if _flag(door, cf, "request.body.inputTruncated"):
-        raise _too_large(door)
-    encoding = _text(door, cf, "request.body.encoding", "text")
-    if encoding not in ("base64", "text"):
-        raise MalformedEvent(door, "request.body.encoding", f"is {encoding[:40]!r}")
-    headers = _headers(door, "request.headers", _find(cf, "request.headers"))
-    return _Wire(
-        method=_text(door, cf, "request.method"),
-        path=_text(door, cf, "request.uri"),
-        query=_text(door, cf, "request.querystring", ""),
-        headers=headers,
-        body=_optional_text(door, cf, "request.body.data"),
-        is_base64=encoding == "base64",
-        client=_text(door, cf, "request.clientIp", ""),
-        host=_find_edge_host(door, cf, headers),
-    )
-
-
-def _read_lattice_1(door: FrontDoor, event: Mapping[str, Any]) -> _Wire:
-    return _lattice(door, event, "raw_path", "query_string_parameters", "is_base64_encoded")
-
-
-def _read_lattice_2(door: FrontDoor, event: Mapping[str, Any]) -> _Wire:
-    # The user guide writes the query's name both ways.
-    query = "queryStringParameters" if "queryStringParameters" in event else "query_string_parameters"
-    return _lattice(door, event, "path", query, "isBase64Encoded")
-
-
-def _lattice(door: FrontDoor, event: Mapping[str, Any], path: str, query: str, is_base64: str) -> _Wire:
-    """Return what both versions say; the address of who called is in none but a header that is not vouched for."""
-    return _Wire(
-        method=_text(door, event, "method"),
-        path=_text(door, event, path),
-        query="&".join(f"{name}={text}" for name, text in _pairs(door, query, event.get(query))),
-        headers=_headers(door, "headers", event.get("headers")),
-        body=_optional_text(door, event, "body"),
-        is_base64=_flag(door, event, is_base64),
-        client="",
-    )
-
-
-def _find_edge_host(door: FrontDoor, cf: Mapping[str, Any], headers: Mapping[str, str]) -> str:
-    """Return the host that was called: origin requests have the origin's in the headers, unless told otherwise."""
-    origins = _find(cf, "request.origin")
-    names = [_find(origin, "domainName") for origin in origins.values()] if isinstance(origins, dict) else []
-    host = headers.get("host", "")
-    return _text(door, cf, "config.distributionDomainName", "") if host in names else host
-
-
-_READERS: Mapping[EventShape, Callable[[FrontDoor, Mapping[str, Any]], _Wire]] = {
-    EventShape.PAYLOAD_2: _read_payload_2,
-    EventShape.PAYLOAD_1: _read_payload_1,
-    EventShape.EDGE: _read_edge,
-    EventShape.LATTICE_1: _read_lattice_1,
-    EventShape.LATTICE_2: _read_lattice_2,
-}
-
-
-def _find(value: Any, field: str) -> Any:
-    for key in field.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _optional_text(door: FrontDoor, event: Mapping[str, Any], field: str) -> str | None:
-    value = _find(event, field)
-    if value is None or isinstance(value, str):
-        return value
-    raise MalformedEvent(door, field, f"is no text but {_kind(value)}")
-
-
-def _text(door: FrontDoor, event: Mapping[str, Any], field: str, default: str | None = None) -> str:
-    value = _optional_text(door, event, field)
-    if value is None:
-        value = default
-    if value is None:
-        raise MalformedEvent(door, field, "is missing")
-    return value
-
-
-def _flag(door: FrontDoor, event: Mapping[str, Any], field: str) -> bool:
-    value = _find(event, field)
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise MalformedEvent(door, field, f"is neither true nor false but {_kind(value)}")
-
-
-def _kind(value: object) -> str:
-    return type(value).__name__
-
-
-def _headers(door: FrontDoor, field: str, value: Any) -> dict[str, str]:
-    """Return headers by lower-case name, the values of a repeated one joined.
-
-    Args:
-        value: a text, a list of texts, or Lambda@Edge's list of objects for each name.
-    """
-    headers: dict[str, str] = {}
-    for name, text in _pairs(door, field, value):
-        name = name.lower()
-        headers[name] = f"{headers[name]}, {text}" if name in headers else text
-    return headers
-
-
-def _join_query(door: FrontDoor, event: Mapping[str, Any]) -> str:
-    field = "multiValueQueryStringParameters"
-    if not event.get(field):
-        field = "queryStringParameters"
-    pairs = _pairs(door, field, event.get(field))
-    if not door.query_is_encoded:
-        pairs = ((quote_part(name), quote_part(text)) for name, text in pairs)
-    return "&".join(f"{name}={text}" for name, text in pairs)
-
-
-def _pairs(door: FrontDoor, field: str, value: Any) -> Iterator[tuple[str, str]]:
-    if value is None:
-        return
-    if not isinstance(value, dict):
-        raise MalformedEvent(door, field, f"is no object but {_kind(value)}")
-    for name, values in value.items():
-        for text in values if isinstance(values, list) else [values]:
-            if isinstance(text, dict):
-                text = text.get("value")
-            if not isinstance(text, str):
-                raise MalformedEvent(door, f"{field}.{name[:40]}", f"is no text but {_kind(text)}")
-            yield name, text
-
-
-def _split_path(door: FrontDoor, wire: _Wire, base_path: str) -> tuple[str, str]:
+def _split_path(door: FrontDoor, wire: Wire, base_path: str) -> tuple[str, str]:
     """Return the path as the app knows it, and what stands before it in the client's URL."""
     path = _decode_path(door, wire.path)
     stage = f"/{wire.stage}" if wire.stage and wire.stage != "$default" else ""
@@ -264,7 +77,7 @@ def _decode_path(door: FrontDoor, text: str) -> str:
         raise BadRequest(f"the path {text[:200]!r} has a percent sign that begins no escape") from None
 
 
-def _visible_host(wire: _Wire) -> str:
+def _visible_host(wire: Wire) -> str:
     """Return the host that the client called; a proxy in between says in a header which one that was."""
     return wire.headers.get("x-forwarded-host") or wire.host or wire.headers.get("host", "")
 
@@ -272,7 +85,7 @@ def _visible_host(wire: _Wire) -> str:
 _HOST = pattern(r"[A-Za-z0-9._-]+(?::[0-9]+)?")
 
 
-def _root_url(wire: _Wire, visible_path: str) -> str:
+def _root_url(wire: Wire, visible_path: str) -> str:
     host = _visible_host(wire)
     if not _HOST.fullmatch(host):
         return ""
@@ -286,7 +99,7 @@ def _without_prefix(path: str, prefix: str) -> tuple[str, bool]:
     return (path[len(prefix) :], True) if found else (path, False)
 
 
-def _decode_body(door: FrontDoor, wire: _Wire) -> bytes:
+def _decode_body(door: FrontDoor, wire: Wire) -> bytes:
     try:
         if wire.is_base64:
             body = binascii.a2b_base64(wire.body or "", strict_mode=True)
@@ -298,7 +111,7 @@ def _decode_body(door: FrontDoor, wire: _Wire) -> bytes:
     return body
 
 
-def _check_whole(door: FrontDoor, wire: _Wire, body: bytes) -> None:
+def _check_whole(door: FrontDoor, wire: Wire, body: bytes) -> None:
     if door is REST_API and body and not wire.is_base64 and "multipart/" in wire.headers.get("content-type", ""):
         raise BadRequest("uploads are damaged on their way here: this REST API needs the binary media type */*")
     announced = wire.headers.get("content-length")
@@ -311,12 +124,5 @@ def _check_whole(door: FrontDoor, wire: _Wire, body: bytes) -> None:
     if wire.body is None and door.shape is EventShape.EDGE:
         raise PayloadTooLarge("the body did not arrive: the trigger of this Lambda@Edge function lacks Include Body")
     if not body or int(announced) > door.request_bytes:
-        raise _too_large(door)
+        raise too_large(door)
     raise BadRequest(f"the body changed on its way here: {int(announced):,} bytes were announced, {len(body):,} came")
-
-
-def _too_large(door: FrontDoor) -> PayloadTooLarge:
-    return PayloadTooLarge(
-        f"the body did not arrive whole: {door.name} carries at most {door.request_bytes:,} bytes; "
-        "`serverless-pypi upload` brings files of any size"
-    )

@@ -15,7 +15,9 @@ from indexer.store.base import ObjectStore, Stored
 from indexer.value import replace
 from pypi_lambda.app.service import Service, make_service
 from pypi_lambda.clock import new_id, utc_now
-from pypi_lambda.front_doors.requests import FrontDoor, find_front_door, read_request, write_response
+from pypi_lambda.front_doors.answers import write_response
+from pypi_lambda.front_doors.requests import read_request
+from pypi_lambda.front_doors.table import FrontDoor, find_front_door
 from pypi_lambda.function.control import Control
 from pypi_lambda.function.remote import RemoteCommits, RemoteIngestions, RemoteRebuilds
 from pypi_lambda.http.faults import InternalError, RequestError
