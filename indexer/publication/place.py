@@ -54,6 +54,8 @@ def _take_over(store: ObjectStore, key: str, candidate: Candidate, chunks: Chunk
             f"another upload of {candidate.filename!r} with other content is under way or was interrupted; "
             f"upload the same content, or try again after {timestamp(stat.modified + ORPHAN_AGE)}"
         )
+    if store.stat(key) != stat:  # made young meanwhile: on S3 that leaves the tag, for the tag of equal bytes is equal
+        raise _under_way(candidate)
     logger.warning("replacing the orphan %s of %s", key, timestamp(stat.modified))
     _replace(store, key, candidate, chunks, stat)
 

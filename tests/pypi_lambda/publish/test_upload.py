@@ -16,8 +16,9 @@ from indexer.log.log import ORIGIN, Log, head_of
 from indexer.names import Filename, ProjectName
 from indexer.publication.place import ORPHAN_AGE
 from indexer.simple.page import Renderer
-from indexer.store.base import ObjectStore
+from indexer.store.base import ObjectStore, Stat
 from indexer.store.folder import FolderStore
+from indexer.value import replace
 from pypi_lambda.access.admin import Users
 from pypi_lambda.access.records import User
 from pypi_lambda.http.faults import Conflict, Forbidden
@@ -254,6 +255,28 @@ class TestOrphans:
                 running.result(PATIENCE_SECONDS)
         assert store.get(KEY).body == third.content
         assert len(changes(store)) == 1
+
+    def test_made_young_meanwhile(self, store: FolderStore) -> None:
+        """An orphan that another upload of its bytes goes on with is not replaced, though its tag stays the same."""
+
+        class TaggedByContent(Adversary):
+            looks = 0
+
+            def stat(self, key: str) -> Stat | None:
+                stat = super().stat(key)
+                self.looks += key == KEY
+                modified = NOW if self.looks > 1 else NOW - ORPHAN_AGE
+                return stat and replace(stat, etag="of the content", modified=modified)
+
+            def replace(
+                self, key: str, body: bytes, *, etag: str, content_type: str = "", immutable: bool = False
+            ) -> str:
+                return self.inner.put(key, body)
+
+        store.put(KEY, OTHER.content)
+        with pytest.raises(Conflict, match="is under way; try again"):
+            publish(publisher(TaggedByContent(store)), WHEEL)
+        assert (store.get(KEY).body, changes(store)) == (OTHER.content, [])
 
     def test_gone_meanwhile(self, store: FolderStore) -> None:
         """An orphan that is gone when it is looked at is a conflict that a retry mends."""
