@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -26,7 +26,7 @@ from indexer.keys import file_key, log_key
 from indexer.log.events import FileAdded, encode_event
 from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer
-from indexer.store.base import ObjectStore, Stat
+from indexer.store.base import MAX_OBJECT_BYTES, ObjectStore, Stat, Stored, find_side_by_side
 from indexer.store.folder import FolderStore
 from pypi_lambda.app.service import make_service
 from pypi_lambda.clock import new_id, utc_now
@@ -70,6 +70,10 @@ class Counted:
             return method(*arguments, **options)
 
         return counted
+
+    def find_all(self, keys: Iterable[str], *, limit: int = MAX_OBJECT_BYTES) -> Iterator[tuple[str, Stored | None]]:
+        """Yield what the inner store finds; each object counts by itself."""
+        return find_side_by_side(cast(ObjectStore, self), keys, limit=limit)
 
     def list(self, prefix: str, *, after: str = "") -> Iterator[Stat]:
         """Yield what the inner store lists."""

@@ -12,7 +12,7 @@ from threading import RLock
 from typing import Any
 
 from indexer.errors import AlreadyExists, Changed, Missing, TooLarge
-from indexer.store.base import BINARY, MAX_OBJECT_BYTES, Stat, Stored, check_key, check_prefix
+from indexer.store.base import BINARY, MAX_OBJECT_BYTES, Stat, Stored, check_key, check_prefix, find_side_by_side
 from pypi_lambda.clock import utc_now
 
 # As long as a URL that a Lambda function signs with the credentials of its role.
@@ -41,6 +41,10 @@ class MemoryStore:
         """Return the object, or None when there is none."""
         self._count("find", check_key(key))
         return self._find(key, limit)
+
+    def find_all(self, keys: Iterable[str], *, limit: int = MAX_OBJECT_BYTES) -> Iterator[tuple[str, Stored | None]]:
+        """Yield each key with its object, or None where there is none; as many as a batch are one round trip."""
+        return find_side_by_side(self, keys, limit=limit)
 
     def get(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored:
         """Return the object."""

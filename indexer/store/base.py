@@ -7,12 +7,15 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from functools import partial
+from itertools import islice
+from typing import Any, Protocol, TypeVar
 
 from indexer.errors import InvalidValue
 from indexer.value import value
 
 MAX_OBJECT_BYTES = 268_435_456  # 256 MiB: far above any object read whole (names list 4 MB, largest page 2 MB)
+AT_ONCE = 64  # objects that are read or written side by side; a bucket is asked for 16 of them at any moment
 CHUNK_BYTES = 1_048_576  # 1 MiB: what streaming reads hold in memory at a time
 BINARY = "application/octet-stream"
 CACHE_FOREVER = "private, max-age=31536000, immutable"  # the Cache-Control of what never changes: a year (RFC 8246)
@@ -21,6 +24,9 @@ CACHE_FOREVER = "private, max-age=31536000, immutable"  # the Cache-Control of w
 # no object yet.
 _SEGMENT = r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*"
 _KEY = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*")
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @value
@@ -57,6 +63,16 @@ class ObjectStore(Protocol):
 
         Raises:
             TooLarge: the object has more than `limit` bytes.
+        """
+
+    def find_all(self, keys: Iterable[str], *, limit: int = MAX_OBJECT_BYTES) -> Iterator[tuple[str, Stored | None]]:
+        """Yield each key with its object, or None where there is none, in the order of the keys.
+
+        Read side by side where that saves time, at most `AT_ONCE` before they are wanted; so many keys are taken, too.
+        A fault is raised in the place of the object that it is about, when all before it were yielded.
+
+        Raises:
+            TooLarge: an object has more than `limit` bytes.
         """
 
     def get(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored:
@@ -135,6 +151,38 @@ class ObjectStore(Protocol):
 
         Each is meant to be one round trip. The first exception, in the order of the calls, is raised when all ended.
         """
+
+
+def batches(items: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
+    """Yield the items in lists of this length, the last one shorter; no item is taken before its list is wanted."""
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        yield batch
+
+
+def side_by_side(
+    store: ObjectStore, work: Callable[[T], R], items: Iterable[T], *, at_once: int = AT_ONCE
+) -> Iterator[tuple[T, R]]:
+    """Yield each item with what the work makes of it, in order; so many are worked on side by side, as in `gather`."""
+    for batch in batches(items, at_once):
+        yield from zip(batch, store.gather(*(partial(work, item) for item in batch)), strict=True)
+
+
+def find_side_by_side(
+    store: ObjectStore, keys: Iterable[str], *, limit: int = MAX_OBJECT_BYTES
+) -> Iterator[tuple[str, Stored | None]]:
+    """Do what `find_all` does, by means of `find` and `gather`."""
+    for key, found in side_by_side(store, partial(_find_or_fail, store, limit), keys):
+        if isinstance(found, Exception):
+            raise found
+        yield key, found
+
+
+def _find_or_fail(store: ObjectStore, limit: int, key: str) -> Stored | Exception | None:
+    try:
+        return store.find(key, limit=limit)
+    except Exception as fault:  # raised in its turn
+        return fault
 
 
 def is_key(text: str) -> bool:

@@ -54,6 +54,11 @@ class FolderStore:
             return kept[1]
         return self._read_whole(key, limit)
 
+    def find_all(self, keys: Iterable[str], *, limit: int = MAX_OBJECT_BYTES) -> Iterator[tuple[str, Stored | None]]:
+        """Yield each key with its object, or None where there is none, one after the other."""
+        for key in keys:
+            yield key, self.find(key, limit=limit)
+
     def get(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored:
         """Return the object."""
         stored = self.find(key, limit=limit)

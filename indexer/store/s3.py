@@ -27,6 +27,7 @@ from indexer.store.base import (
     Stored,
     check_key,
     check_prefix,
+    find_side_by_side,
     is_key,
 )
 from indexer.store.s3_client import ATTEMPT, TRIES, Clients, head, translated
@@ -79,6 +80,10 @@ class S3Store:
         if len(body) != size:
             raise StoreUnavailable(key, f"received {len(body):,} of {size:,} bytes")
         return Stored(body=body, etag=_etag(key, result.meta["e_tag"]))
+
+    def find_all(self, keys: Iterable[str], *, limit: int = MAX_OBJECT_BYTES) -> Iterator[tuple[str, Stored | None]]:
+        """Yield each key with its object, or None where there is none, read side by side."""
+        return find_side_by_side(self, keys, limit=limit)
 
     def get(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored:
         """Return the object."""

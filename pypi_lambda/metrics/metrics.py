@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from indexer.keys import METADATA
-from indexer.store.base import BINARY, MAX_OBJECT_BYTES, ObjectStore, Stat, Stored
+from indexer.store.base import BINARY, MAX_OBJECT_BYTES, ObjectStore, Stat, Stored, find_side_by_side
 from pypi_lambda.http.model import Request, Response
 
 BUCKET_SECONDS = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)  # a warm answer, a cold one, an upstream's, a client's patience
@@ -116,6 +116,10 @@ class TimedStore:
     def find(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored | None:
         """Return the object, or None when there is none."""
         return self._time("find", self._store.find, key, limit=limit)
+
+    def find_all(self, keys: Iterable[str], *, limit: int = MAX_OBJECT_BYTES) -> Iterator[tuple[str, Stored | None]]:
+        """Yield each key with its object, or None where there is none, each timed by itself."""
+        return find_side_by_side(self, keys, limit=limit)
 
     def get(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored:
         """Return the object."""

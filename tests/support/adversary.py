@@ -13,7 +13,7 @@ from threading import Event, Lock
 from typing import Any, TypeVar
 
 from indexer.errors import Missing, StoreUnavailable
-from indexer.store.base import BINARY, MAX_OBJECT_BYTES, ObjectStore, Stat, Stored
+from indexer.store.base import BINARY, MAX_OBJECT_BYTES, ObjectStore, Stat, Stored, find_side_by_side
 from indexer.value import replace
 
 T = TypeVar("T")
@@ -86,6 +86,10 @@ class Adversary:
         if stored is not None and struck.has(Mischief.TRUNCATED):
             return replace(stored, body=stored.body[: len(stored.body) // 2])
         return stored
+
+    def find_all(self, keys: Iterable[str], *, limit: int = MAX_OBJECT_BYTES) -> Iterator[tuple[str, Stored | None]]:
+        """Like the inner store's; each object that is found is counted and struck by itself."""
+        return find_side_by_side(self, keys, limit=limit)
 
     def get(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> Stored:
         """Like the inner store's, but for the faults."""

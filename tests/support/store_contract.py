@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
 
 from indexer.errors import AlreadyExists, Changed, IndexerError, InvalidValue, Missing, TooLarge
-from indexer.store.base import ObjectStore, Stat, Stored
+from indexer.store.base import AT_ONCE, ObjectStore, Stat, Stored
 from indexer.store.probe import check_store
 
 MIB = 1_048_576
@@ -246,6 +247,42 @@ class StoreContract:
         store.write("b/copy", store.read("a/big"))
         assert b"".join(store.read("b/copy")) == b"".join(mebibytes(20))
 
+    def test_find_all(self, store: ObjectStore) -> None:
+        """Objects come in the order of their keys, each with its key, None for those that are not there."""
+        etag = store.put("a/b", b"x")
+        assert list(store.find_all([])) == []
+        found = store.find_all(iter(["a/none", "a/b", "a/b"]))
+        here = Stored(body=b"x", etag=etag)
+        assert list(found) == [("a/none", None), ("a/b", here), ("a/b", here)]
+
+    def test_find_all_of_many(self, store: ObjectStore) -> None:
+        """However many keys there are, none is left out, and no more are taken before their turn than a batch has."""
+        count = 2 * AT_ONCE + 3
+        keys = [f"a/{number:03}" for number in range(count)]
+        store.gather(*(partial(store.put, key, key.encode()) for key in keys[::2]))
+        taken: list[str] = []
+
+        def give() -> Iterator[str]:
+            for key in keys:
+                taken.append(key)
+                yield key
+
+        found = store.find_all(give())
+        assert next(found)[0] == keys[0]
+        assert len(taken) <= AT_ONCE
+        rest = [(key, None if stored is None else stored.body) for key, stored in found]
+        assert rest == [(key, None if number % 2 else key.encode()) for number, key in enumerate(keys)][1:]
+
+    def test_find_all_raises_in_place(self, store: ObjectStore) -> None:
+        """What comes before an object that is too long is yielded; then it is named, with the limit."""
+        for key, body in {"a/1": b"x", "a/2": b"long", "a/3": b"longer still"}.items():
+            store.put(key, body)
+        found = store.find_all(["a/1", "a/none", "a/2", "a/3"], limit=3)
+        assert [key for key, _ in islice(found, 2)] == ["a/1", "a/none"]
+        with pytest.raises(TooLarge, match="a/2") as caught:
+            next(found)
+        assert caught.value.limit == 3
+
     def test_gather(self, store: ObjectStore) -> None:
         """Results come in the order of the calls."""
         etag = store.put("a/b", b"x")
@@ -268,6 +305,7 @@ class StoreContract:
         """A key that could leave the store, or that not every store can hold, is refused by every method."""
         calls: tuple[Callable[[], object], ...] = (
             lambda: store.find(key),
+            lambda: list(store.find_all([key])),
             lambda: store.get(key),
             lambda: store.stat(key),
             lambda: store.read(key),

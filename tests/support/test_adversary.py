@@ -1,5 +1,6 @@
 """The adversary does what it says: a crash-point test is worth as much as its crashes."""
 
+from itertools import islice
 from pathlib import Path
 from threading import Thread
 
@@ -61,6 +62,17 @@ def test_calls_are_counted(store: Adversary) -> None:
         Call(index=1, method="stat", key="a/c"),
         Call(index=2, method="list", key="a/"),
     ]
+
+
+def test_what_is_found_together_is_counted_one_by_one(store: Adversary) -> None:
+    """Of many objects that are asked for in one call, each is a call of its own, that can fail by itself."""
+    store.inner.put("a/1", b"one")
+    store.faults = (Fault(Mischief.UNAVAILABLE, at=1),)
+    found = store.find_all(["a/1", "a/2"])
+    assert [stored and stored.body for _, stored in islice(found, 1)] == [b"one"]
+    with pytest.raises(StoreUnavailable, match="a/2"):
+        next(found)
+    assert [(call.method, call.key) for call in store.calls] == [("find", "a/1"), ("find", "a/2")]
 
 
 def test_every_crash_point(tmp_path: Path) -> None:

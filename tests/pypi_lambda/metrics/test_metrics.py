@@ -166,10 +166,11 @@ def test_store_is_timed(tmp_path: Path) -> None:
     store.put("a/b", b"content")
     assert [stat.key for stat in store.list("a/")] == ["a/b"]
     assert store.gather(lambda: store.find("a/b"), lambda: store.find("a/c"))[1] is None
+    assert [key for key, _ in store.find_all(["a/b", "a/c"])] == ["a/b", "a/c"]
     with pytest.raises(Exception, match="a/c"):
         store.get("a/c")
     assert {series.labels[0][1]: timing.times for series, timing in metrics.read().items()} == {
-        "find": 2,
+        "find": 4,
         "get": 1,
         "list": 1,
         "put": 1,
