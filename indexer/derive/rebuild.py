@@ -5,8 +5,8 @@ written first, so a snapshot never names a page that is not there.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from functools import partial
 
 from indexer.derive.master import get_filter
 from indexer.derive.snapshot import Snapshot, advance, decode_snapshot, empty_snapshot, encode_snapshot
@@ -17,10 +17,8 @@ from indexer.log.log import Log
 from indexer.log.project import Project, empty_project, fold
 from indexer.names import ProjectName
 from indexer.simple.page import Renderer, compress, decode_page, decompress
-from indexer.store.base import ObjectStore, Stored
+from indexer.store.base import ObjectStore, Stored, side_by_side
 from indexer.value import replace, value
-
-WRITE_AT_ONCE = 32  # pages on their way to the store side by side
 
 logger = logging.getLogger(__name__)
 
@@ -157,29 +155,21 @@ def _changed_projects(store: ObjectStore, base: Snapshot, events: list[Event]) -
 
 
 def _write_pages(store: ObjectStore, renderer: Renderer, projects: Iterator[Project]) -> int:
-    count = 0
-    while batch := list(islice(projects, WRITE_AT_ONCE)):
-        store.gather(*(call for project in batch for call in _page_writes(store, renderer, project)))
-        count += len(batch)
-    return count
+    pages = (page for project in projects for page in _render(renderer, project))
+    return sum(1 for _ in side_by_side(store, partial(_write_page, store), pages)) // 2  # JSON and HTML of each
 
 
-def _page_writes(store: ObjectStore, renderer: Renderer, project: Project) -> list[Callable[[], None]]:
-    pages = {
-        renderer.json_key(project.name, project.seq): renderer.render_json(project),
-        renderer.html_key(project.name, project.seq): renderer.render_html(project),
-    }
-    return [_page_write(store, key, compress(content)) for key, content in pages.items()]
+def _render(renderer: Renderer, project: Project) -> Iterator[tuple[str, bytes]]:
+    yield renderer.json_key(project.name, project.seq), compress(renderer.render_json(project))
+    yield renderer.html_key(project.name, project.seq), compress(renderer.render_html(project))
 
 
-def _page_write(store: ObjectStore, key: str, body: bytes) -> Callable[[], None]:
-    def write() -> None:
-        try:
-            store.put_new(key, body)
-        except AlreadyExists:  # written by another rebuild, with these bytes, or damaged, and then this repairs it
-            store.put(key, body)
-
-    return write
+def _write_page(store: ObjectStore, page: tuple[str, bytes]) -> None:
+    key, body = page
+    try:
+        store.put_new(key, body)
+    except AlreadyExists:  # written by another rebuild, with these bytes, or damaged, and then this repairs it
+        store.put(key, body)
 
 
 def _write_snapshot(store: ObjectStore, snapshot: Snapshot, loaded: LoadedSnapshot) -> bool:

@@ -5,7 +5,8 @@ is everything there is. Each event carries the digest of the one before, so an e
 whoever reads past it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from indexer.errors import AlreadyExists, CorruptObject, StoreUnavailable, TooLarge
 from indexer.keys import LOG, find_seq, log_key
@@ -15,7 +16,6 @@ from indexer.value import replace, value
 
 MAX_EVENT_BYTES = 262_144  # 256 KiB: an event is about 500 bytes; a long list of reserved patterns a few thousand
 STEPS_BEFORE_LISTING = 4  # a tail this short is read number by number; a longer one is listed first
-READ_AT_ONCE = 64  # events fetched side by side
 
 
 @value
@@ -66,7 +66,8 @@ class Log:
         Raises:
             CorruptObject: one is unreadable, missing, or does not continue the one before.
         """
-        yield from self._read_up_to(last, head_of(self.get_event(after)) if after else ORIGIN)
+        head = head_of(self.get_event(after)) if after else ORIGIN
+        yield from self._read_all(head, range(after + 1, last + 1))
 
     def read_after(self, head: Head) -> Iterator[Event]:
         """Yield the events after `head`, in order, to the end.
@@ -80,33 +81,32 @@ class Log:
                 return
             yield event
             head = head_of(event)
-        yield from self._read_listed(head)
+        yield from self._read_all(head, self._listed_numbers(head.seq))
 
-    def _read_listed(self, head: Head) -> Iterator[Event]:
+    def _listed_numbers(self, seq: int) -> Iterator[int]:
         # A listing only tells how far the log goes. One that is read while others append may lack an event and have the
         # one after it, which was written because the first was there.
-        last = head.seq
-        for stat in self._store.list(LOG, after=log_key(head.seq)):
-            last = find_seq(stat.key) or last
-            if last - head.seq >= READ_AT_ONCE:
-                for event in self._read_up_to(last, head):
-                    yield event
-                    head = head_of(event)
-        yield from self._read_up_to(last, head)
+        for stat in self._store.list(LOG, after=log_key(seq)):
+            last = find_seq(stat.key) or seq
+            yield from range(seq + 1, last + 1)
+            seq = max(seq, last)
 
-    def _read_up_to(self, last: int, head: Head) -> Iterator[Event]:
-        while head.seq < last:
-            keys = [log_key(seq) for seq in range(head.seq + 1, min(last, head.seq + READ_AT_ONCE) + 1)]
-            calls = [_finder(self._store, key) for key in keys]
-            for key, stored in zip(keys, self._store.gather(*calls), strict=True):
-                if stored is None and key == log_key(last):
-                    # It was listed, so it exists: the store contradicts itself, and guessing would hide an event.
-                    raise StoreUnavailable(key, "a listed event cannot be read")
+    def _read_all(self, head: Head, numbers: Iterable[int]) -> Iterator[Event]:
+        try:
+            for key, stored in self._store.find_all(map(log_key, numbers), limit=MAX_EVENT_BYTES):
                 if stored is None:
-                    raise CorruptObject(key, "an event is missing before a later one")
+                    raise self._gap(key)
                 event = _continued(head, key, stored)
                 yield event
                 head = head_of(event)
+        except TooLarge as fault:
+            raise _too_long(log_key(head.seq + 1), fault) from None
+
+    def _gap(self, key: str) -> CorruptObject | StoreUnavailable:
+        if next(self._store.list(LOG, after=key), None) is not None:
+            return CorruptObject(key, "an event is missing before a later one")
+        # It was listed, so it exists: the store contradicts itself, and guessing would hide an event.
+        return StoreUnavailable(key, "a listed event cannot be read")
 
     def append(
         self,
@@ -167,7 +167,7 @@ class Log:
         if last == ORIGIN:
             return None, self.read_after(ORIGIN)
         keys = (log_key(last.seq), log_key(last.seq + 1))
-        seen, following = self._store.gather(*(_finder(self._store, key) for key in keys))
+        seen, following = self._store.gather(*(partial(_find, self._store, key) for key in keys))
         if seen is None:
             raise CorruptObject(keys[0], "the event was seen and is there no longer; the log went back")
         event = decode_event(keys[0], seen.body)
@@ -192,15 +192,15 @@ def head_of(event: Event) -> Head:
     return Head(seq=event.seq, digest=event.digest)
 
 
-def _finder(store: ObjectStore, key: str) -> Callable[[], Stored | None]:
-    return lambda: _find(store, key)
-
-
 def _find(store: ObjectStore, key: str) -> Stored | None:
     try:
         return store.find(key, limit=MAX_EVENT_BYTES)
     except TooLarge as fault:
-        raise CorruptObject(key, f"no event has more than {fault.limit:,} bytes") from None
+        raise _too_long(key, fault) from None
+
+
+def _too_long(key: str, fault: TooLarge) -> CorruptObject:
+    return CorruptObject(key, f"no event has more than {fault.limit:,} bytes")
 
 
 def _continued(head: Head, key: str, stored: Stored) -> Event:

@@ -30,7 +30,7 @@ from indexer.keys import (
 )
 from indexer.log.project import File
 from indexer.names import ProjectName
-from indexer.store.base import ObjectStore, Stat
+from indexer.store.base import AT_ONCE, ObjectStore, Stat, side_by_side
 from indexer.upkeep.adopt import is_publishable
 from indexer.upkeep.inventory import NOTHING, Amount
 from indexer.upkeep.survey import Folder
@@ -46,7 +46,6 @@ KEEP_ORPHANS = timedelta(days=30)
 # A process notes a mirrored file's use once a day, and a mirrored page counts as fresh for a day at most: what was used
 # just now may look a day old. And a removed file is restored up to its last day by a clock that may be slow.
 MARGIN = timedelta(days=1)
-DELETED_AT_ONCE = 64  # side by side
 
 SUPERSEDED, LEFT_BEHIND, REMOVED, ORPHANED = "superseded", "transient", "removed", "orphans"
 MIRRORED_FILES, UNUSED_PAGES = "mirroredFiles", "mirroredPages"
@@ -111,17 +110,14 @@ class Sweep:
             self._amounts[reason] = self._amounts.get(reason, NOTHING).plus(stat)
             self._on_object(reason, stat)
             self._pending.append(stat.key)
-            if len(self._pending) >= DELETED_AT_ONCE:
+            if len(self._pending) >= AT_ONCE:
                 self.flush()
 
     def flush(self) -> None:
         """Have everything deleted that was taken."""
         if not self._dry_run:
-            self._store.gather(*map(self._deleter, self._pending))
+            list(side_by_side(self._store, self._store.delete, self._pending))
         self._pending.clear()
-
-    def _deleter(self, key: str) -> Callable[[], None]:
-        return lambda: self._store.delete(key)
 
 
 def sweep_superseded(store: ObjectStore, sweep: Sweep, snapshot: Snapshot, now: datetime) -> None:

@@ -5,12 +5,12 @@ two that do not fit is the altered one, where the event after them can tell. Wha
 was not cut off, or its last event not replaced: whoever noted the head, or a snapshot made of it, knows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from indexer.errors import CorruptObject, TooLarge
 from indexer.keys import LOG, find_seq, log_key
 from indexer.log.events import Event, decode_event
-from indexer.log.log import MAX_EVENT_BYTES, ORIGIN, READ_AT_ONCE, Head, head_of
+from indexer.log.log import MAX_EVENT_BYTES, ORIGIN, Head, head_of
 from indexer.store.base import ObjectStore, Stored
 from indexer.verify.findings import Findings
 
@@ -42,19 +42,15 @@ def walk(store: ObjectStore, last: int, findings: Findings) -> Iterator[Event]:
 
 
 def _read(store: ObjectStore, last: int) -> Iterator[tuple[int, Stored | CorruptObject | None]]:
-    for first in range(1, last + 1, READ_AT_ONCE):
-        numbers = range(first, min(first + READ_AT_ONCE, last + 1))
-        yield from zip(numbers, store.gather(*(_reader(store, seq) for seq in numbers)), strict=True)
-
-
-def _reader(store: ObjectStore, seq: int) -> Callable[[], Stored | CorruptObject | None]:
-    def read() -> Stored | CorruptObject | None:
+    seq = 1
+    while seq <= last:
         try:
-            return store.find(log_key(seq), limit=MAX_EVENT_BYTES)
+            for _, stored in store.find_all(map(log_key, range(seq, last + 1)), limit=MAX_EVENT_BYTES):
+                yield seq, stored
+                seq += 1
         except TooLarge as fault:
-            return CorruptObject(log_key(seq), str(fault))
-
-    return read
+            yield seq, CorruptObject(log_key(seq), str(fault))
+            seq += 1
 
 
 def _find_event(seq: int, stored: Stored | CorruptObject | None, findings: Findings) -> Event | None:

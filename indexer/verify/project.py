@@ -3,7 +3,7 @@
 Knows nothing of the rest of the store, nor of where events and listing come from.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from indexer.digests import digest_of
@@ -13,14 +13,14 @@ from indexer.log.events import Event
 from indexer.log.project import File, Project, empty_project, fold
 from indexer.names import ProjectName
 from indexer.simple.page import Renderer, compress, decompress
-from indexer.store.base import ObjectStore, Stored
+from indexer.store.base import ObjectStore, Stored, side_by_side
 from indexer.upkeep.retention import is_kept
 from indexer.value import value
 from indexer.verify.findings import Findings
 
 # An upload is an object before it is an event: no upload takes so long, so a younger object may become one.
 IN_FLIGHT = timedelta(hours=1)
-HASHED_AT_ONCE = 8  # files read side by side, a few MiB of each in memory
+MAX_HASHED = 8  # files read side by side: a few MiB of each are in memory
 
 
 @value
@@ -90,21 +90,16 @@ class ProjectCheck:
         # One of another size is reported already.
         held = {key: group.objects[key].size for key in digests if key in group.objects}
         present = [key for key, size in held.items() if sizes.get(key, size) == size]
-        for first in range(0, len(present), HASHED_AT_ONCE):
-            keys = present[first : first + HASHED_AT_ONCE]
-            for key, found in zip(keys, self._store.gather(*map(self._hasher, keys)), strict=True):
-                self.bytes_hashed += held[key]
-                if found is not None and found != digests[key]:
-                    self._findings.lost(key, f"it has sha256 {found}, and {digests[key]} was published")
+        for key, found in side_by_side(self._store, self._find_sha256, present, at_once=MAX_HASHED):
+            self.bytes_hashed += held[key]
+            if found is not None and found != digests[key]:
+                self._findings.lost(key, f"it has sha256 {found}, and {digests[key]} was published")
 
-    def _hasher(self, key: str) -> Callable[[], str | None]:
-        def read() -> str | None:
-            try:
-                return digest_of(self._store.read(key))
-            except Missing:  # removed meanwhile; whether it may be missing is `_check_files`' concern
-                return None
-
-        return read
+    def _find_sha256(self, key: str) -> str | None:
+        try:
+            return digest_of(self._store.read(key))
+        except Missing:  # removed meanwhile; whether it may be missing is `_check_files`' concern
+            return None
 
     def _check_files(self, project: Project, objects: Mapping[str, Held]) -> None:
         for file in project.files.values():
@@ -142,13 +137,9 @@ class ProjectCheck:
         }
 
     def _check_pages(self, pages: Mapping[str, bytes]) -> None:
-        found = self._store.gather(*map(self._finder, pages))
-        for (key, content), stored in zip(pages.items(), found, strict=True):
-            if fault := find_fault(key, stored, content):
+        for key, stored in self._store.find_all(pages):
+            if fault := find_fault(key, stored, pages[key]):
                 self._findings.stale(key, fault)
-
-    def _finder(self, key: str) -> Callable[[], Stored | None]:
-        return lambda: self._store.find(key)
 
     def _check_orphans(self, project: Project, objects: Mapping[str, Held]) -> None:
         named = _digests(project).keys()

@@ -10,7 +10,6 @@ counts as an orphan only when it is older than any upload can be under way.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any, Protocol
 
 from indexer.derive.root import Selection
@@ -32,7 +31,7 @@ from indexer.log.events import KINDS, Event, ProjectChange
 from indexer.log.log import Head, head_of
 from indexer.names import ProjectName, is_normalized
 from indexer.simple.page import Renderer
-from indexer.store.base import ObjectStore, Stat, Stored
+from indexer.store.base import AT_ONCE, ObjectStore, Stat, Stored, batches
 from indexer.upkeep.inventory import list_by_area
 from indexer.value import value, values_of
 from indexer.verify.chain import find_end, walk
@@ -41,7 +40,6 @@ from indexer.verify.findings import Findings, Remedy, Severity
 from indexer.verify.project import Group, Held, ProjectCheck
 from indexer.verify.spool import Spool, place
 
-PROJECTS_AT_ONCE = 32  # their pages are fetched side by side
 BY_PROJECT = (PROJECTS, PAGES, CACHE, MIRRORED_PAGES)
 
 
@@ -224,7 +222,7 @@ class _Work:
         groups = map(_group, self._spool.groups())
         begin = place(after) if after else (-1, "")
         reached, stopped = after, False  # one project is read whatever the time: so each try gets further
-        while batch := list(islice(groups, PROJECTS_AT_ONCE)):
+        for batch in batches(groups, AT_ONCE // 2):  # each has two pages
             private = [group for group in batch if is_normalized(group.name)]
             check.check(private)
             for group in batch:

@@ -1,7 +1,5 @@
 """Commands on users: what the command line and the Lambda function's commands do."""
 
-from collections.abc import Callable
-
 from indexer.errors import AlreadyExists, Changed, CorruptObject, InvalidValue
 from indexer.keys import USERS, user_key
 from indexer.log.events import UserPut, UserRemoved
@@ -21,7 +19,6 @@ from pypi_lambda.http.faults import Unauthorized
 
 MAX_USERNAME_LENGTH = 128
 MAX_PASSWORD_LENGTH = 1_024  # a Basic header passes API Gateway's limit of 10,240 bytes, whatever it is encoded as
-READ_AT_ONCE = 64  # records fetched side by side
 
 
 @value
@@ -108,17 +105,10 @@ class Users:
 
     def list(self) -> "list[ListedUser]":  # the quotes keep this `list` from being taken for the method
         """Return all users, by name."""
-        stats = list(self._store.list(USERS))
-        users: list[ListedUser] = []
-        for start in range(0, len(stats), READ_AT_ONCE):
-            keys = [stat.key for stat in stats[start : start + READ_AT_ONCE]]
-            found = self._store.gather(*(_finder(self._store, key) for key in keys))
-            users += [_listed(key, stored) for key, stored in zip(keys, found, strict=True) if stored is not None]
+        keys = (stat.key for stat in self._store.list(USERS))
+        found = self._store.find_all(keys, limit=MAX_RECORD_BYTES)
+        users = [_listed(key, stored) for key, stored in found if stored is not None]
         return sorted(users, key=lambda user: (user.username is None, user.username or user.digest))
-
-
-def _finder(store: ObjectStore, key: str) -> Callable[[], Stored | None]:
-    return lambda: store.find(key, limit=MAX_RECORD_BYTES)
 
 
 def _listed(key: str, stored: Stored) -> ListedUser:

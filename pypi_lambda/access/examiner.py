@@ -10,13 +10,11 @@ from indexer.keys import (
     user_key,
 )
 from indexer.log.events import Event, TokenCreated, TokenRevoked, UserPut, UserRemoved
-from indexer.store.base import ObjectStore, Stat, Stored
+from indexer.store.base import ObjectStore, Stat
 from indexer.verify.findings import Findings, Remedy, Severity
 from indexer.verify.project import Group
 from pypi_lambda.access.records import UserRecord, decode_user
 from pypi_lambda.access.tokens import ID_LENGTH, decode_token
-
-READ_AT_ONCE = 32  # records, side by side
 
 Record = TypeVar("Record")
 
@@ -85,20 +83,13 @@ class AccessExaminer:
                 self._findings.lost(f"{TOKENS}{token}…", problem)
 
     def _read(self, keys: list[str], decode: Callable[[str, bytes], Record]) -> Iterator[tuple[str, Record]]:
-        for first in range(0, len(keys), READ_AT_ONCE):
-            batch = keys[first : first + READ_AT_ONCE]
-            read = self._store.gather(*(_finder(self._store, key) for key in batch))
-            for key, stored in zip(batch, read, strict=True):
-                try:
-                    if stored is not None:  # else it was removed meanwhile
-                        yield key, decode(key, stored.body)
-                except CorruptObject as fault:
-                    self._findings.lost(key, fault.reason)
+        for key, stored in self._store.find_all(keys):
+            try:
+                if stored is not None:  # else it was removed meanwhile
+                    yield key, decode(key, stored.body)
+            except CorruptObject as fault:
+                self._findings.lost(key, fault.reason)
 
 
 def _rights(record: object) -> tuple[object, ...]:
     return tuple(getattr(record, name) for name in ("username", "upload", "projects"))
-
-
-def _finder(store: ObjectStore, key: str) -> Callable[[], Stored | None]:
-    return lambda: store.find(key)

@@ -1,7 +1,8 @@
 """`GET /` in a browser: the private projects, how to install and upload, and for uploaders what happened last."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from urllib.parse import parse_qs, quote, urlencode
 
 from markupsafe import Markup
@@ -13,7 +14,7 @@ from indexer.log.describe import tell_change
 from indexer.log.events import Event, decode_event
 from indexer.log.project import ACTIVE, Project
 from indexer.names import ProjectName
-from indexer.store.base import ObjectStore
+from indexer.store.base import ObjectStore, Stored, side_by_side
 from indexer.value import values_of
 from pypi_lambda import __version__
 from pypi_lambda.access.records import User
@@ -42,7 +43,8 @@ class Overview:
         names = _matching(view, wanted)
         number = _page_number(query.get("page", ["1"])[0], len(names))
         on_this_page = names[(number - 1) * PROJECTS_A_PAGE : number * PROJECTS_A_PAGE]
-        projects = self._store.gather(*(self._reader(view, name) for name in on_this_page))
+        read = side_by_side(self._store, partial(self._index.project, view), on_this_page)
+        projects = [project for _, project in read]
         content = [
             _search(request, wanted),
             _count(view, wanted, len(names)),
@@ -55,25 +57,19 @@ class Overview:
         shown = Markup().join(content)
         return page("Package index", root=request.base_path, user=user.username, version=__version__, content=shown)
 
-    def _reader(self, view: View, name: ProjectName) -> Callable[[], Project]:
-        return lambda: self._index.project(view, name)
-
     def _events(self, view: View) -> Markup:
         last = view.current.head.seq
         keys = [log_key(seq) for seq in range(last, max(0, last - LAST_EVENTS), -1)]
-        read = self._store.gather(*(self._finder(key) for key in keys))
+        read = [_find_event(key, stored) for key, stored in self._store.find_all(keys)]
         items = Markup().join(_tell(event) for event in read if event is not None)
         return Markup("<h2>Recent events</h2><ul class=events>{}</ul>").format(items) if items else items
 
-    def _finder(self, key: str) -> Callable[[], Event | None]:
-        def find() -> Event | None:
-            stored = self._store.find(key)
-            try:
-                return None if stored is None else decode_event(key, stored.body)
-            except CorruptObject:  # `verify` is who says so
-                return None
 
-        return find
+def _find_event(key: str, stored: Stored | None) -> Event | None:
+    try:
+        return None if stored is None else decode_event(key, stored.body)
+    except CorruptObject:  # `verify` is who says so
+        return None
 
 
 def _tell(event: Event) -> Markup:

@@ -34,7 +34,6 @@ from pypi_lambda.command.context import Context, Result
 DEFAULT_LIFETIME = timedelta(days=90)
 MAX_NAME_LENGTH = 128
 MAX_PATTERNS = 100  # the record has to stay below MAX_RECORD_BYTES
-READ_AT_ONCE = 64  # tokens whose records are fetched side by side
 
 _LIFETIME = re.compile(r"([1-9][0-9]{0,4})([dh])")
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}
@@ -264,12 +263,4 @@ def _read_user_ids(store: ObjectStore, usernames: Iterable[str]) -> dict[str, st
 
 
 def _read_all(store: ObjectStore, keys: list[str]) -> list[Stored | None]:
-    found: list[Stored | None] = []
-    for start in range(0, len(keys), READ_AT_ONCE):
-        calls = [_finder(store, key) for key in keys[start : start + READ_AT_ONCE]]
-        found.extend(store.gather(*calls))
-    return found
-
-
-def _finder(store: ObjectStore, key: str) -> Callable[[], Stored | None]:
-    return lambda: store.find(key, limit=MAX_RECORD_BYTES)
+    return [stored for _, stored in store.find_all(keys, limit=MAX_RECORD_BYTES)]

@@ -14,8 +14,8 @@ import pytest
 from indexer.errors import AlreadyExists, CorruptObject, StoreUnavailable, TooLarge
 from indexer.keys import log_key
 from indexer.log.events import Event, NamesReserved, UserPut
-from indexer.log.log import MAX_EVENT_BYTES, ORIGIN, READ_AT_ONCE, STEPS_BEFORE_LISTING, Head, Log, head_of
-from indexer.store.base import ObjectStore, Stat
+from indexer.log.log import MAX_EVENT_BYTES, ORIGIN, STEPS_BEFORE_LISTING, Head, Log, head_of
+from indexer.store.base import AT_ONCE, ObjectStore, Stat
 from indexer.store.folder import FolderStore
 from tests.support.adversary import Adversary, Call, Fault, Mischief
 from tests.support.builders import AT, added, chain, contents, event_bytes, sha256, write_log
@@ -88,7 +88,7 @@ def test_append_continues_the_log(store: FolderStore) -> None:
     assert read(store) == [first, second]
 
 
-@pytest.mark.parametrize("count", [0, 1, STEPS_BEFORE_LISTING, STEPS_BEFORE_LISTING + 1, 2 * READ_AT_ONCE + 7])
+@pytest.mark.parametrize("count", [0, 1, STEPS_BEFORE_LISTING, STEPS_BEFORE_LISTING + 1, 2 * AT_ONCE + 7])
 @pytest.mark.parametrize("seen", [0, 3])
 def test_every_length_is_read(store: FolderStore, count: int, seen: int) -> None:
     """A tail is read whole and in order, whatever its length, from wherever it is read."""
@@ -310,7 +310,7 @@ def test_every_altered_byte_is_noticed(store: FolderStore) -> None:
         assert caught.value.key in (log_key(1), log_key(2))
 
 
-@pytest.mark.parametrize("count", [STEPS_BEFORE_LISTING + 2, 3 * READ_AT_ONCE])
+@pytest.mark.parametrize("count", [STEPS_BEFORE_LISTING + 2, 3 * AT_ONCE])
 def test_removed_event_is_noticed(store: FolderStore, count: int) -> None:
     """A gap in a listed log is refused: nothing behind it can be trusted."""
     write_log(store, *users(count))

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from indexer.keys import log_key
-from indexer.log.log import READ_AT_ONCE
-from indexer.store.base import ObjectStore
+from indexer.store.base import AT_ONCE, ObjectStore
 from indexer.store.folder import FolderStore
 from indexer.verify.chain import find_end, walk
 from indexer.verify.findings import Finding, Findings
@@ -114,8 +113,8 @@ def test_first_event_that_continues_another(store: FolderStore) -> None:
 def test_long_log(tmp_path: Path) -> None:
     """Batches of reading leave no seam."""
     store = FolderStore(tmp_path)
-    count = 2 * READ_AT_ONCE + 3
+    count = 2 * AT_ONCE + 3
     write_log(store, *(added("demo", version=f"1.{number}") for number in range(count)))
     assert look(store) == (list(range(1, count + 1)), [])
-    alter(store, READ_AT_ONCE, READ_AT_ONCE + 1, 2 * READ_AT_ONCE)
-    assert look(store)[1] == [READ_AT_ONCE, READ_AT_ONCE + 1, 2 * READ_AT_ONCE]
+    alter(store, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE)
+    assert look(store)[1] == [AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE]
