@@ -7,9 +7,9 @@ Simple repository API (PEP 503, 691, 700, 714); legacy upload API: docs/facts.md
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from indexer.errors import (
     IndexerError,
@@ -17,11 +17,12 @@ from indexer.errors import (
 )
 from indexer.names import Filename, ProjectName, check_listed_filename, normalize_name
 from indexer.store.base import ObjectStore
+from indexer.store.reads import Reads
 from indexer.value import replace
 from pypi_lambda.access.auth import Authenticator, read_claim
 from pypi_lambda.access.records import MAX_RECORD_BYTES, User
 from pypi_lambda.app.delivery import Delivery, PageDelivery
-from pypi_lambda.app.files import Files
+from pypi_lambda.app.files import Asked, Files
 from pypi_lambda.http.faults import (
     BadRequest,
     Forbidden,
@@ -33,7 +34,7 @@ from pypi_lambda.http.headers import negotiate
 from pypi_lambda.http.model import NO_SNIFFING, PLAIN_TEXT, Request, Response, without_body
 from pypi_lambda.http.percent import quote_path, quote_query
 from pypi_lambda.mirror.files import Mirror
-from pypi_lambda.view.index import Index, Page, ReadAhead
+from pypi_lambda.view.index import NOTHING, Index, Page, Wanted
 from pypi_lambda.view.view import Standing, View
 
 if TYPE_CHECKING:
@@ -160,16 +161,17 @@ class App:
     def _authenticate(self, request: Request) -> User:
         return self._read(request)[0]
 
-    def _understood(self, request: Request, *parsers: Callable[[], Any]) -> Sequence[Any]:
-        """Return what a request means; one that means nothing is refused only to those who may ask."""
+    @contextmanager
+    def _reading(self, request: Request) -> Iterator[None]:
+        """Read what a request means; one that means nothing is refused only to those who may ask."""
         try:
-            return [parse() for parse in parsers]
+            yield
         except RequestError:
             self._authenticate(request)
             raise
 
-    def _read(self, request: Request, *calls: Callable[[], Any]) -> tuple[User, View, Sequence[Any]]:
-        """Authenticate, bring the view up to date, and make the calls, all in one round trip.
+    def _read(self, request: Request, wanted: Wanted = NOTHING) -> tuple[User, View, Reads]:
+        """Authenticate, bring the view up to date, and read what is wanted, all in one round trip.
 
         Raises:
             Unauthorized: the credentials are missing or wrong.
@@ -177,10 +179,10 @@ class App:
         """
         claim = read_claim(request.headers.get("authorization"))
         view = self._index.view
-        records = [partial(self._index.find_recent, key, limit=MAX_RECORD_BYTES) for key in claim.keys]
-        event, *read = self._store.gather(lambda: self._index.next_event(view), *records, *calls)
-        user = self._authenticator.check_claim(claim, read[: len(records)], client=request.client)
-        return user, self._index.follow(view, event), read[len(records) :]
+        event, reads = self._index.read(view, replace(wanted, records=claim.keys, record_limit=MAX_RECORD_BYTES))
+        records = [reads.find(key) for key in claim.keys]
+        user = self._authenticator.check_claim(claim, records, client=request.client)
+        return user, self._index.follow(view, event), reads
 
     def _health(self, request: Request) -> Response:
         return self._make_health().answer()
@@ -198,7 +200,8 @@ class App:
         return Overview(self._store, self._index).answer(request, user, view)
 
     def _detail(self, request: Request, raw: str) -> Response:
-        (name,) = self._understood(request, lambda: _project_name(raw))
+        with self._reading(request):
+            name = _project_name(raw)
         user, view, _ = self._read(request)
         if name != raw or not request.path.endswith("/"):
             return _redirect(request, f"/project/{name}/")
@@ -230,7 +233,8 @@ class App:
         return self._make_parts().commit(request, self._uploader(request), upload)
 
     def _root(self, request: Request) -> Response:
-        (page_format,) = self._understood(request, lambda: negotiate(request.headers.get("accept")))
+        with self._reading(request):
+            page_format = negotiate(request.headers.get("accept"))
         _, view, _ = self._read(request)
         if not request.path.endswith("/"):
             return _redirect(request, "/simple/")
@@ -245,7 +249,8 @@ class App:
         if answer is None:
             self._authenticate(request)
             raise NotFound(f"there is nothing at {request.path[:200]!r}")
-        (moment,) = self._understood(request, lambda: self._moment(raw_moment))
+        with self._reading(request):
+            moment = self._moment(raw_moment)
         prefix = f"/at/{raw_moment}"
         request = replace(
             request,
@@ -265,20 +270,21 @@ class App:
             raise BadRequest(str(error)) from None
 
     def _project(self, request: Request, raw: str, *, moment: "datetime | None" = None) -> Response:
-        name, page_format = self._understood(
-            request, lambda: _project_name(raw), lambda: negotiate(request.headers.get("accept"))
-        )
+        with self._reading(request):
+            name, page_format = _project_name(raw), negotiate(request.headers.get("accept"))
         if name != raw or not request.path.endswith("/"):
             self._authenticate(request)
             return _redirect(request, f"/simple/{name}/")
         extension = "html" if page_format.is_html else "json"
-        wanted = self._keys_to_read(name, extension)
-        _, view, read = self._read(request, *(self._finder(key) for key in wanted))
-        ahead = {key: ReadAhead(key=key, stored=stored) for key, stored in zip(wanted, read, strict=True)}
-        page = self._page(view, name, extension, ahead, moment)
-        self._count_page(not wanted)
-        get_json = partial(self._page, view, name, "json", ahead, moment)
-        return self._page_delivery.send_project(request, name, page, page_format, get_json)
+        wanted = self._wanted(name, extension)
+        _, view, reads = self._read(request, wanted)
+        page = self._page(view, name, extension, reads, moment)
+        self._count_page(not wanted.pages)
+        response = self._page_delivery.send_project(request, page, page_format)
+        if response is None:
+            page = self._page(view, name, "json", reads, moment)
+            return self._page_delivery.send_copy(request, name, page, page_format)
+        return response
 
     def _document(self, request: Request, raw: str, *rest: str, moment: "datetime | None" = None) -> Response:
         """Answer with the legacy JSON document of a project, or of one version: `rest` is `[version,] "json"`.
@@ -298,44 +304,40 @@ class App:
     def _tell(
         self, request: Request, raw: str, path: str, version: str | None, files: str, moment: "datetime | None"
     ) -> Response:
-        (name,) = self._understood(request, lambda: _project_name(raw))
+        with self._reading(request):
+            name = _project_name(raw)
         if name != raw:
             self._authenticate(request)
             return _redirect(request, path.replace("{}", name, 1))
-        wanted = self._keys_to_read(name, "json")
-        _, view, read = self._read(request, *(self._finder(key) for key in wanted))
-        ahead = {key: ReadAhead(key=key, stored=stored) for key, stored in zip(wanted, read, strict=True)}
-        page = self._page(view, name, "json", ahead, moment)
+        _, view, reads = self._read(request, self._wanted(name, "json"))
+        page = self._page(view, name, "json", reads, moment)
         return self._make_documents().answer(request, view, name, page, version, files)
 
-    def _keys_to_read(self, name: ProjectName, extension: str) -> Sequence[str]:
-        """Return the keys that will probably be needed for a project's page."""
+    def _wanted(self, name: ProjectName, extension: str) -> Wanted:
+        """Return what will probably be needed for a project's page."""
         view = self._index.view
         standing = view.standing(name)
         if standing is Standing.PRIVATE:
             key = self._index.find_page_key(view, name, extension)
-            return () if key is None else (key,)
-        return self._mirror.pages.keys_to_read(name) if standing is Standing.UPSTREAM else ()
-
-    def _finder(self, key: str) -> Callable[[], Any]:
-        return lambda: self._store.find(key)
+            return NOTHING if key is None else Wanted(pages=(key,))
+        return Wanted(pages=self._mirror.pages.keys_to_read(name)) if standing is Standing.UPSTREAM else NOTHING
 
     def _page(
         self,
         view: View,
         name: ProjectName,
         extension: str,
-        ahead: dict[str, ReadAhead],
+        reads: Reads,
         moment: "datetime | None" = None,
     ) -> Page:
         standing = view.standing(name)
         if standing is Standing.PRIVATE:
             if moment is not None:
                 return self._make_offers().private_page(self._index.project(view, name), extension, moment)
-            return self._index.page(view, name, extension, next(iter(ahead.values()), None))
+            return self._index.page(view, name, extension, reads)
         is_chosen = self._chooses_files or moment is not None
         wanted = "json" if is_chosen else extension
-        page = self._mirror.pages.find_page(name, wanted, ahead) if standing is Standing.UPSTREAM else None
+        page = self._mirror.pages.find_page(name, wanted, reads) if standing is Standing.UPSTREAM else None
         if page is None:
             raise NotFound(f"there is no project {name!r}")
         return self._make_offers().mirrored_page(name, page, extension, moment) if is_chosen else page
@@ -344,13 +346,14 @@ class App:
         if request.path.endswith("/"):
             self._authenticate(request)
             raise NotFound(f"a file's address has no slash at its end: {request.path[:200]!r}")
-        name, filename = self._understood(request, lambda: _project_name(raw), lambda: _filename(raw_filename))
+        with self._reading(request):
+            name, filename = _project_name(raw), _filename(raw_filename)
         if name != raw:
             self._authenticate(request)
             return _redirect(request, f"/simple/{name}/{filename}")
-        look = self._files.look(name, filename, moment)
-        _, view, (found,) = self._read(request, look.call)
-        return self._files.answer(request, view, look, found)
+        asked = Asked(name=name, filename=filename, moment=moment)
+        _, view, reads = self._read(request, self._files.wanted(asked))
+        return self._files.answer(request, view, asked, reads)
 
 
 # what is answered below `/at/{date}/`, by the first segment there and how many there are

@@ -116,14 +116,11 @@ class PageDelivery:
         self._policy = policy
         self._get_listings = cache(self._make_listings)
 
-    def send_project(
-        self, request: Request, name: ProjectName, page: Page, page_format: Format, get_json: Callable[[], Page]
-    ) -> Response:
-        """Return the response with a project's page, or that leads to it.
+    def send_project(self, request: Request, page: Page, page_format: Format) -> Response | None:
+        """Return the response with a project's page, or None where the front door is too narrow for it.
 
         Args:
             page: in the format that is sent.
-            get_json: gives the page as JSON.
         """
         gzip = accepts_gzip(request.headers.get("accept-encoding"))
         warning = () if page.warning is None else (("Warning", page.warning),)
@@ -131,9 +128,18 @@ class PageDelivery:
             return Response(status=304, headers=(*_validators(page.etag), *warning))
         body = page.body if gzip else decompress("a page", page.body)
         if request.method == "GET" and exceeds_limit(request, len(body)):
-            return self._copies().redirect_to_page(request, name, get_json(), page_format, self._renderer)
+            return None
         headers = (*_headers(page_format, page.etag, gzip=gzip), *warning)
         return Response(status=200, headers=(*headers, ("Content-Length", str(len(body)))), body=body)
+
+    def send_copy(self, request: Request, name: ProjectName, page: Page, page_format: Format) -> Response:
+        """Return the response that leads to a copy of a project's page.
+
+        Args:
+            page: as JSON.
+            page_format: what the copy is in.
+        """
+        return self._copies().redirect_to_page(request, name, page, page_format, self._renderer)
 
     def send_root(self, request: Request, snapshot: Snapshot, page_format: Format) -> Response:
         """Return the response with the listing of the snapshot's projects, or that leads to it."""

@@ -7,19 +7,20 @@ PEP 658, 714 (metadata beside files), PEP 792 (quarantined projects).
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from indexer.errors import CorruptObject
 from indexer.keys import METADATA, PROVENANCE, cache_key, file_key, provenance_key
 from indexer.log.project import WITHHELD_STATUS, Project
 from indexer.names import Filename, ProjectName
-from indexer.store.base import ObjectStore
+from indexer.store.base import ObjectStore, Stat, Stored
+from indexer.store.reads import Reads, read_ahead
 from indexer.value import value
 from pypi_lambda.app.delivery import IMMUTABLE, Delivery, exceeds_limit
 from pypi_lambda.http.faults import Forbidden, NotFound
 from pypi_lambda.http.model import NO_SNIFFING, PLAIN_TEXT, Request, Response
 from pypi_lambda.mirror.files import Mirror
-from pypi_lambda.view.index import Index, Page, ReadAhead
+from pypi_lambda.view.index import NOTHING, Index, Page, Wanted
 from pypi_lambda.view.view import CLOSED_STANDINGS, Standing, View
 
 if TYPE_CHECKING:
@@ -33,21 +34,16 @@ PROVENANCE_TYPE = "application/vnd.pypi.integrity.v1+json"
 
 
 @value
-class Look:
-    """A file that is asked for, and what to read for it at the same time as the log is asked.
+class Asked:
+    """A file that is asked for.
 
     Attributes:
         moment: when it should have been there; None for now.
-        is_private: whether it seemed to be a private project's, before the log was asked.
-        call: reads what is under `key`, or nothing where that will not be needed.
     """
 
     name: ProjectName
     filename: Filename
     moment: "datetime | None"
-    is_private: bool
-    key: str
-    call: Callable[[], Any]
 
     @property
     def is_metadata(self) -> bool:
@@ -58,6 +54,11 @@ class Look:
     def whose(self) -> Filename:
         """The file itself where its metadata is asked for."""
         return Filename(self.filename.removesuffix(METADATA))
+
+    @property
+    def cache_key(self) -> str:
+        """The key of what is asked for, where it is the upstream's."""
+        return cache_key(self.name, self.filename)
 
 
 class Files:
@@ -85,49 +86,45 @@ class Files:
         self._chooses_files = chooses_files
         self._make_offers = make_offers
 
-    def look(self, name: ProjectName, filename: Filename, moment: "datetime | None") -> Look:
-        """Return what to read ahead for a file."""
-        private = self._index.view.standing(name) is Standing.PRIVATE
-        key = file_key(name, filename) if private else cache_key(name, filename)
-        if filename.endswith(METADATA):
-            call = _bound(self._index.find_recent_file, key)
-        else:
-            call = _nothing if private else _bound(self._index.stat_recent_file, key)
-        return Look(name=name, filename=filename, moment=moment, is_private=private, key=key, call=call)
+    def wanted(self, asked: Asked) -> Wanted:
+        """Return what will probably be needed for a file."""
+        is_private = self._index.view.standing(asked.name) is Standing.PRIVATE
+        if asked.is_metadata:
+            return Wanted(files=(file_key(asked.name, asked.filename) if is_private else asked.cache_key,))
+        return NOTHING if is_private else Wanted(stats=(asked.cache_key,))
 
-    def answer(self, request: Request, view: View, look: Look, found: Any) -> Response:
+    def answer(self, request: Request, view: View, asked: Asked, reads: Reads) -> Response:
         """Return the answer.
 
         Args:
             view: at the end of the log.
-            found: what the look's call returned.
+            reads: has what is wanted.
 
         Raises:
             NotFound, Forbidden: there is no such file, or it is not to be had.
             UpstreamUnavailable, DigestMismatch, CorruptObject: it cannot be had whole.
         """
-        standing = view.standing(look.name)
-        # A file that was taken in stays, for lock files name it, when the upstream has lost its project.
-        is_left = found is not None and not look.is_private
-        if standing in CLOSED_STANDINGS or (standing is Standing.UNKNOWN and not is_left):
-            raise NotFound(f"there is no project {look.name!r}")
+        standing = view.standing(asked.name)
         if standing is Standing.PRIVATE:
-            return self._private(request, view, look, found)
-        if self._chooses_files or look.moment is not None:
-            self._check_offered(standing, look, None if look.is_private else found)
-        if look.is_metadata:
-            from pypi_lambda.mirror.metadata import NoMetadata
+            return self._private(request, view, asked, reads)
+        # A file that was taken in stays, for lock files name it, when the upstream has lost its project.
+        if standing in CLOSED_STANDINGS or (standing is Standing.UNKNOWN and _find_taken(asked, reads) is None):
+            raise NotFound(f"there is no project {asked.name!r}")
+        if self._chooses_files or asked.moment is not None:
+            self._check_offered(standing, asked, reads)
+        return self._metadata(request, asked, reads) if asked.is_metadata else self._mirrored(request, asked, reads)
 
-            ahead = ReadAhead(key=look.key, stored=found)
-            try:
-                metadata = self._mirror.get_metadata(look.name, look.filename, ahead, seconds=request.seconds)
-            except NoMetadata as fault:
-                return _no_metadata(fault)
-            return self._send_metadata(request, cache_key(look.name, look.filename), metadata)
-        return self._mirrored(request, look, None if look.is_private else found)
+    def _metadata(self, request: Request, asked: Asked, reads: Reads) -> Response:
+        from pypi_lambda.mirror.metadata import NoMetadata
 
-    def _mirrored(self, request: Request, look: Look, stat: Any) -> Response:
-        name, filename = look.name, look.filename
+        try:
+            metadata = self._mirror.get_metadata(asked.name, asked.filename, reads, seconds=request.seconds)
+        except NoMetadata as fault:
+            return _no_metadata(fault)
+        return self._send_metadata(request, asked.cache_key, metadata)
+
+    def _mirrored(self, request: Request, asked: Asked, reads: Reads) -> Response:
+        name, filename, stat = asked.name, asked.filename, reads.stat(asked.cache_key)
         is_get = request.method == "GET"
         if stat is None and not is_get and (size := self._mirror.find_size(name, filename)) is not None:
             return self._delivery.announce(size)
@@ -137,54 +134,52 @@ class Files:
                 return Response(status=302, headers=(("Location", meanwhile), ("Cache-Control", "private, max-age=0")))
         else:
             self._mirror.note_use(stat)
-        return self._delivery.send(request, cache_key(name, filename), stat)
+        return self._delivery.send(request, asked.cache_key, stat)
 
-    def _check_offered(self, standing: Standing, look: Look, found: Any) -> None:
+    def _check_offered(self, standing: Standing, asked: Asked, reads: Reads) -> None:
         """Make sure that a mirrored file is old enough, and was there at that moment."""
-        offers = self._make_offers()
+        offers, taken = self._make_offers(), _find_taken(asked, reads)
 
         def find_page() -> Page | None:
             if standing is Standing.UNKNOWN:
-                return offers.find_kept_page(look.name)
-            keys = self._mirror.pages.keys_to_read(look.name)
-            read = self._store.gather(*(_bound(self._store.find, key) for key in keys))
-            ahead = {key: ReadAhead(key=key, stored=stored) for key, stored in zip(keys, read, strict=True)}
-            return self._mirror.pages.find_page(look.name, "json", ahead)
+                return offers.find_kept_page(asked.name)
+            pages = self._mirror.pages
+            return pages.find_page(asked.name, "json", read_ahead(self._store, pages.keys_to_read(asked.name)))
 
         offers.check_file(
-            look.name,
-            look.whose,
-            moment=look.moment,
-            is_stored=found is not None,
-            stored_at=getattr(found, "modified", None),
+            asked.name,
+            asked.whose,
+            moment=asked.moment,
+            is_stored=taken is not None,
+            stored_at=taken.modified if isinstance(taken, Stat) else None,
             find_page=find_page,
         )
 
-    def _private(self, request: Request, view: View, look: Look, found: Any) -> Response:
-        project = self._index.project(view, look.name)
+    def _private(self, request: Request, view: View, asked: Asked, reads: Reads) -> Response:
+        project = self._index.project(view, asked.name)
         if project.status == WITHHELD_STATUS:
             reason = f": {project.status_reason}" if project.status_reason else ""
-            raise Forbidden(f"project {look.name!r} is quarantined{reason}")
-        if look.moment is not None:
-            project = self._make_offers().offered_then(project, look.moment)
-        key = file_key(look.name, look.filename)
-        file = project.files.get(look.filename)
+            raise Forbidden(f"project {asked.name!r} is quarantined{reason}")
+        if asked.moment is not None:
+            project = self._make_offers().offered_then(project, asked.moment)
+        key = file_key(asked.name, asked.filename)
+        file = project.files.get(asked.filename)
         if file is not None and not file.removed:
             return self._delivery.send(request, key)
-        if look.filename.endswith(PROVENANCE):
-            return self._provenance(project, look)
-        file = project.files.get(look.whose)
-        if not look.is_metadata or file is None or file.removed or file.metadata_sha256 is None:
-            raise NotFound(f"project {look.name!r} has no file {look.filename!r}")
-        stored = found if look.key == key else self._store.find(key)
+        if asked.filename.endswith(PROVENANCE):
+            return self._provenance(project, asked)
+        file = project.files.get(asked.whose)
+        if not asked.is_metadata or file is None or file.removed or file.metadata_sha256 is None:
+            raise NotFound(f"project {asked.name!r} has no file {asked.filename!r}")
+        stored = reads.find(key)
         metadata = _checked_metadata(key, stored.body if stored else None, file.metadata_sha256)
         return self._send_metadata(request, key, metadata)
 
-    def _provenance(self, project: Project, look: Look) -> Response:
-        file = project.files.get(Filename(look.filename.removesuffix(PROVENANCE)))
+    def _provenance(self, project: Project, asked: Asked) -> Response:
+        file = project.files.get(Filename(asked.filename.removesuffix(PROVENANCE)))
         if file is None or file.removed or file.provenance_sha256 is None:
-            raise NotFound(f"project {look.name!r} has no file {look.filename!r}")
-        key = provenance_key(look.name, file.provenance_sha256)
+            raise NotFound(f"project {asked.name!r} has no file {asked.filename!r}")
+        key = provenance_key(asked.name, file.provenance_sha256)
         stored = self._store.find(key)
         body = _checked_metadata(key, stored.body if stored else None, file.provenance_sha256)
         length = ("Content-Length", str(len(body)))
@@ -212,12 +207,9 @@ def _no_metadata(fault: "NoMetadata") -> Response:
     return Response(status=200, headers=(PLAIN_TEXT, kept, NO_SNIFFING, ("Content-Length", str(len(body)))), body=body)
 
 
-def _bound(call: Callable[[str], Any], key: str) -> Callable[[], Any]:
-    return lambda: call(key)
-
-
-def _nothing() -> None:
-    """Read nothing."""
+def _find_taken(asked: Asked, reads: Reads) -> Stored | Stat | None:
+    """Return what is known of an upstream's file, or of its metadata, that was taken in."""
+    return reads.find(asked.cache_key) if asked.is_metadata else reads.stat(asked.cache_key)
 
 
 def _checked_metadata(key: str, body: bytes | None, expected: str) -> bytes:

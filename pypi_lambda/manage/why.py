@@ -14,6 +14,7 @@ from indexer.patterns import find_match
 from indexer.simple.marks import DROPPED, UNVERIFIED, find_dropped
 from indexer.simple.page import decompress
 from indexer.store.base import Stat
+from indexer.store.reads import read_ahead
 from indexer.value import value
 from pypi_lambda.app.service import policy_of
 from pypi_lambda.command.context import Context, Result
@@ -21,7 +22,7 @@ from pypi_lambda.cooldown.choice import is_old, release_of
 from pypi_lambda.cooldown.moments import find_moment
 from pypi_lambda.http.faults import RequestError
 from pypi_lambda.mirror.file_hosts import MAX_HOSTS, WHY_SECONDS, sentence, within
-from pypi_lambda.view.index import Page, ReadAhead
+from pypi_lambda.view.index import Page
 from pypi_lambda.view.policy import Policy
 from pypi_lambda.view.view import CLOSED_STANDINGS, Standing, View
 
@@ -203,8 +204,7 @@ def _page(context: Context, name: ProjectName, standing: Standing) -> Page | Non
     store, pages = context.service.store, context.service.mirror.pages
     if standing is Standing.UNKNOWN:
         return context.service.make_offers().find_kept_page(name)
-    ahead = {key: ReadAhead(key=key, stored=store.find(key)) for key in pages.keys_to_read(name)}
-    return pages.find_page(name, "json", ahead)
+    return pages.find_page(name, "json", read_ahead(store, pages.keys_to_read(name)))
 
 
 def _times(entry: Entry, min_age: timedelta) -> Result:

@@ -3,7 +3,7 @@
 RFC 9111's freshness plays no part here: a stale page is a whole one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from indexer.digests import verified
 from indexer.errors import CorruptObject, DigestMismatch, Missing
@@ -79,7 +79,7 @@ class MirrorExaminer:
 
     def _read_page(self, name: ProjectName, faults: list[tuple[str, str]]) -> Mapping[Filename, Source]:
         keys = (mirrored_check_key(name), mirrored_page_key(name), mirrored_sources_key(name))
-        stored_check, page, stored_sources = self._store.gather(*(_finder(self._store, key) for key in keys))
+        stored_check, page, stored_sources = (stored for _, stored in self._store.find_all(keys))
         if stored_check is None:  # taken out of use meanwhile
             return {}
         try:
@@ -159,7 +159,3 @@ def _faults(key: str, stored: Stored | None, digest: str) -> list[tuple[str, str
     if stored is None:
         return [(key, "it is missing, and its check is there")]
     return [] if digest_of(stored.body) == digest else [(key, "it is not what the check beside it was made for")]
-
-
-def _finder(store: ObjectStore, key: str) -> Callable[[], Stored | None]:
-    return lambda: store.find(key)

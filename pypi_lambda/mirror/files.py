@@ -12,10 +12,10 @@ from indexer.keys import METADATA, cache_key, unproved_key
 from indexer.log.events import timestamp
 from indexer.names import Filename, ProjectName
 from indexer.store.base import ObjectStore
+from indexer.store.reads import Reads
 from pypi_lambda.http.faults import NotFound
 from pypi_lambda.mirror.ingestion import Ingestions, StillArriving
 from pypi_lambda.mirror.pages import MirroredPages
-from pypi_lambda.view.index import ReadAhead
 
 if TYPE_CHECKING:
     from indexer.store.base import Stat
@@ -153,13 +153,13 @@ class Mirror:
             self._store.delete(staged)
 
     def get_metadata(
-        self, name: ProjectName, filename: Filename, ahead: ReadAhead | None, *, seconds: float | None = None
+        self, name: ProjectName, filename: Filename, reads: Reads | None, *, seconds: float | None = None
     ) -> bytes:
         """Return the `.metadata` of a mirrored file: the upstream's, or for a wheel the one that is inside.
 
         Args:
             filename: ends in `.metadata`.
-            ahead: what lies under its `cache_key`, if it was read.
+            reads: has what lies under its `cache_key`, where that was read ahead.
             seconds: how long the request may take, where a front door limits that.
 
         Raises:
@@ -171,7 +171,7 @@ class Mirror:
 
         key = cache_key(name, filename)
         file = Filename(filename.removesuffix(METADATA))
-        stored = ahead.stored if ahead is not None and ahead.key == key else self._store.find(key)
+        stored = self._store.find(key) if reads is None else reads.find(key)
         body = self._metadata.checked(name, file, stored)
         if body is not None:
             return body

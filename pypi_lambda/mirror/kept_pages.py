@@ -15,7 +15,8 @@ from indexer.keys import mirrored_check_key, mirrored_page_key, mirrored_sources
 from indexer.names import Filename, ProjectName
 from indexer.simple.page import compress, decompress
 from indexer.store.base import ObjectStore, Stored
-from indexer.value import value
+from indexer.store.reads import Reads, read_ahead
+from indexer.value import replace, value
 from pypi_lambda.mirror.check import Check, decode_check, digest_of, encode_check
 from pypi_lambda.shared import Cache
 from pypi_lambda.view.index import Page, page_of
@@ -74,16 +75,16 @@ class KeptPages:
         """Return the keys of a project's page and of its check."""
         return mirrored_page_key(name), mirrored_check_key(name)
 
-    def find(self, name: ProjectName, read: Mapping[str, Stored | None]) -> KeptPage | None:
+    def find(self, name: ProjectName, reads: Reads) -> KeptPage | None:
         """Return the page, or None when there is none that could be used.
 
         Where its check is of another page, or cannot be read, nothing is known of the page but what it says.
 
         Args:
-            read: what lies under `keys`.
+            reads: has what lies under `keys`, where that was read ahead.
         """
         page_key, check_key = self.keys(name)
-        page, check = (read.get(key) for key in (page_key, check_key))
+        page, check = reads.find(page_key), reads.find(check_key)
         if page is None or check is None:
             return None
         try:
@@ -100,6 +101,18 @@ class KeptPages:
         except (ValueError, TypeError, LookupError, AttributeError) as fault:
             logger.warning("%s is no page: %s; asking the upstream again", page_key, fault)
             return None
+
+    def find_last(self, name: ProjectName) -> Page | None:
+        """Return the last page of a project, whatever was said about it, or None where none is stored that is whole."""
+        key = mirrored_page_key(name)
+        stored = self._store.find(key)
+        if stored is None:
+            return None
+        try:
+            decompress(key, stored.body)
+        except CorruptObject:
+            return None
+        return page_of(stored.body)
 
     def find_sources(self, name: ProjectName, check: Check) -> "Mapping[Filename, Source] | None":
         """Return where the files of the page come from that this check is about, or None when that is not stored."""
@@ -135,17 +148,17 @@ class KeptPages:
         put: KeptPage | None = None
         replaced: Stored | None = None
         for _ in range(MAX_TRIES):
-            read = dict(zip(keys, self._store.gather(*map(self._finder, keys)), strict=True))
-            before = self.find(name, read)
-            earlier = self._find_replaced(name, read, put, replaced)
+            reads = read_ahead(self._store, keys)
+            before = self.find(name, reads)
+            earlier = self._find_replaced(name, reads, put, replaced)
             # The page that was put in vain must not stay beside a check which is about the one before.
             revision = revise(before) if earlier is None else revise(earlier) or Revision(kept=earlier)
             if revision is None:
                 return before
             try:
-                self._write(name, read, before, revision)
+                self._write(name, reads, before, revision)
             except (AlreadyExists, Changed):
-                put, replaced = revision.kept, replaced if earlier is not None else read[keys[0]]
+                put, replaced = revision.kept, replaced if earlier is not None else reads.find(keys[0])
                 continue
             return revision.kept
         raise StoreUnavailable(keys[1], "it changes whenever it is about to be written")
@@ -153,42 +166,37 @@ class KeptPages:
     def _find_replaced(
         self,
         name: ProjectName,
-        read: Mapping[str, Stored | None],
+        reads: Reads,
         put: KeptPage | None,
         replaced: Stored | None,
     ) -> KeptPage | None:
         """Return the page in whose place a try of ours put another one, if that is there and the check still about it.
 
         Args:
-            read: what is there now.
+            reads: what is there now.
             put: what the try put, if there was one.
         """
         page_key, _ = self.keys(name)
-        now = read[page_key]
+        now = reads.find(page_key)
         if put is None or now is None or now.body != put.page.body:
             return None
-        found = self.find(name, {**read, page_key: replaced})
+        found = self.find(name, replace(reads, objects={**reads.objects, page_key: replaced}))
         return found if found is not None and found.check.renderer == self._renderer_tag else None
 
-    def _finder(self, key: str) -> Callable[[], Stored | None]:
-        return lambda: self._store.find(key)
-
-    def _write(
-        self, name: ProjectName, read: Mapping[str, Stored | None], before: KeptPage | None, revision: Revision
-    ) -> None:
+    def _write(self, name: ProjectName, reads: Reads, before: KeptPage | None, revision: Revision) -> None:
         page_key, check_key = self.keys(name)
         if revision.kept is None:
             self._store.delete(check_key)
             return
         # The page first, and only in the place of the one that was read: so whoever changes it has seen all that was
         # filled in before. The check last: until it is there, a reader asks the upstream.
-        self._replace(page_key, read[page_key], revision.kept.page.body)
+        self._replace(page_key, reads.find(page_key), revision.kept.page.body)
         if revision.sources is not None:
             self._store.put(mirrored_sources_key(name), revision.sources.body)
             sources = revision.sources.sources
             self._decoded.put(revision.kept.check.sources_digest, sources, cost=len(sources))
         if before is None or before.check != revision.kept.check:
-            self._replace(check_key, read[check_key], encode_check(revision.kept.check))
+            self._replace(check_key, reads.find(check_key), encode_check(revision.kept.check))
 
     def _replace(self, key: str, found: Stored | None, body: bytes) -> None:
         if found is None:

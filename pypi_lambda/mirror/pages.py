@@ -18,11 +18,12 @@ from indexer.errors import StoreUnavailable, UpstreamUnavailable
 from indexer.json_bytes import decode_json
 from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer, compress, decompress
-from indexer.store.base import ObjectStore, Stored
+from indexer.store.base import ObjectStore
+from indexer.store.reads import Reads, read_ahead
 from indexer.value import replace
 from pypi_lambda.mirror.kept_pages import KeptPage, KeptPages, Revision, newer
 from pypi_lambda.shared import Cache, SharedWork, TakesLonger
-from pypi_lambda.view.index import PAGE_CACHE_BYTES, Page, ReadAhead, page_of
+from pypi_lambda.view.index import PAGE_CACHE_BYTES, Page, page_of
 
 if TYPE_CHECKING:
     from indexer.digests import Hashes
@@ -90,7 +91,7 @@ class MirroredPages:
         is_known = self._is_absent(name, kept, at) or (kept is not None and kept.check.is_fresh(at))
         return () if is_known else self._kept.keys(name)
 
-    def find_page(self, name: ProjectName, extension: str, ahead: Mapping[str, ReadAhead]) -> Page | None:
+    def find_page(self, name: ProjectName, extension: str, reads: Reads) -> Page | None:
         """Return a project's page, or None when the upstream has no such project.
 
         Where it is older than it should be, because the upstream failed or says for the first time that there is no
@@ -98,12 +99,12 @@ class MirroredPages:
 
         Args:
             extension: `json` or `html`.
-            ahead: what was read under `keys_to_read`, by key.
+            reads: has what lies under `keys_to_read`, where that was read ahead.
 
         Raises:
             UpstreamUnavailable: the upstream failed, and nothing is stored that could be served in its place.
         """
-        kept = self._current(name, {key: found.stored for key, found in ahead.items()})
+        kept = self._current(name, reads)
         if kept is None:
             return None
         return kept.page if extension == "json" else self._html_page(name, kept.page)
@@ -114,9 +115,7 @@ class MirroredPages:
         Raises:
             UpstreamUnavailable: as for `find_page`.
         """
-        keys = self.keys_to_read(name)
-        read = self._store.gather(*(self._finder(key) for key in keys))
-        kept = self._current(name, dict(zip(keys, read, strict=True)))
+        kept = self._current(name, read_ahead(self._store, self.keys_to_read(name)))
         sources = None if kept is None else self._kept.find_sources(name, kept.check)
         if kept is None or sources is not None:
             return sources
@@ -172,9 +171,6 @@ class MirroredPages:
         if kept is not None:
             self._remember(name, kept)
 
-    def _finder(self, key: str) -> Callable[[], Stored | None]:
-        return lambda: self._store.find(key)
-
     def _time(self) -> float:
         return self._now().timestamp()
 
@@ -186,10 +182,12 @@ class MirroredPages:
             self._html.put((name, page.etag), rendered, cost=len(rendered.body))
         return replace(rendered, warning=page.warning)
 
-    def _current(self, name: ProjectName, read: Mapping[str, Stored | None]) -> KeptPage | None:
+    def _current(self, name: ProjectName, reads: Reads) -> KeptPage | None:
         arrived_at = self._time()
         remembered = self._pages.find(name)
-        kept = newer(remembered, self._kept.find(name, read))
+        is_known = remembered is not None or self._is_absent(name, None, arrived_at)
+        is_at_hand = is_known and self._kept.keys(name)[0] not in reads
+        kept = remembered if is_at_hand else newer(remembered, self._kept.find(name, reads))
         if self._is_absent(name, kept, arrived_at):
             return None
         if kept is not None and kept.check.is_fresh(arrived_at):

@@ -4,6 +4,7 @@ request (`pypi_lambda.view.view`). The first one is no exception: to start, a pr
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,7 @@ from indexer.names import ProjectName
 from indexer.quick_hashes import blake2b
 from indexer.simple.page import Renderer, compress, decompress
 from indexer.store.base import ObjectStore, Stat, Stored
+from indexer.store.reads import Reads
 from indexer.value import replace, value
 from pypi_lambda.shared import Cache
 from pypi_lambda.view.view import View
@@ -57,11 +59,25 @@ def page_of(body: bytes) -> Page:
 
 
 @value
-class ReadAhead:
-    """What was read at the same time as the log was asked; None for no object."""
+class Wanted:
+    """What a request will probably need of the store.
 
-    key: str
-    stored: Stored | None
+    Attributes:
+        records: keys of users' and tokens' records: as they are, or were no longer ago than the permitted staleness.
+        record_limit: how many bytes these may have.
+        pages: keys of pages, as they are.
+        files: keys of files' metadata, which never changes.
+        stats: keys of files of which it will be asked whether they are there.
+    """
+
+    records: tuple[str, ...] = ()
+    record_limit: int = 0
+    pages: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    stats: tuple[str, ...] = ()
+
+
+NOTHING = Wanted()
 
 
 class Index:
@@ -139,6 +155,21 @@ class Index:
             self._checked_at = asked_at
         return event
 
+    def read(self, view: View, wanted: Wanted) -> tuple[Event | None, Reads]:
+        """Return what `next_event` does, and what is wanted, in one round trip."""
+        event, *found = self._store.gather(
+            partial(self.next_event, view),
+            *(partial(self.find_recent, key, limit=wanted.record_limit) for key in wanted.records),
+            *(partial(self._store.find, key) for key in wanted.pages),
+            *(partial(self.find_recent_file, key) for key in wanted.files),
+            *(partial(self.stat_recent_file, key) for key in wanted.stats),
+        )
+        keys = (*wanted.records, *wanted.pages, *wanted.files)
+        objects = dict(zip(keys, found[: len(keys)], strict=True))
+        return event, Reads(
+            store=self._store, objects=objects, stats=dict(zip(wanted.stats, found[len(keys) :], strict=True))
+        )
+
     def find_recent(self, key: str, *, limit: int) -> Stored | None:
         """Return an object as it is, or as it was no longer ago than the permitted staleness; None for none."""
         return self._recall(("object", key), lambda: self._store.find(key, limit=limit), keeps_none=True)
@@ -211,28 +242,28 @@ class Index:
     def _page_key(self, name: ProjectName, seq: int, extension: str) -> str:
         return self._renderer.json_key(name, seq) if extension == "json" else self._renderer.html_key(name, seq)
 
-    def page(self, view: View, name: ProjectName, extension: str, ahead: ReadAhead | None = None) -> Page:
+    def page(self, view: View, name: ProjectName, extension: str, reads: Reads | None = None) -> Page:
         """Return a private project's page.
 
         Args:
             extension: `json` or `html`.
-            ahead: what lies under the key that `find_page_key` gave, if it was read.
+            reads: has what lies under the key that `find_page_key` gave, if it was read ahead.
         """
         seq = view.current.projects.find(name)
         if seq is None:
             raise Missing(f"{PAGES}{name}/")
         page = self._pages.find((name, seq, extension))
         if page is None:
-            page = self._stored_page(view, name, extension, ahead) or self._rendered_page(view, name, extension)
+            page = self._stored_page(view, name, extension, reads) or self._rendered_page(view, name, extension)
             self._pages.put((name, seq, extension), page, cost=len(page.body))
         return page
 
-    def _stored_page(self, view: View, name: ProjectName, extension: str, ahead: ReadAhead | None) -> Page | None:
+    def _stored_page(self, view: View, name: ProjectName, extension: str, reads: Reads | None) -> Page | None:
         key = self.find_page_key(view, name, extension)
         if key is None:
             return None
         try:
-            stored = ahead.stored if ahead is not None and ahead.key == key else self._store.find(key)
+            stored = self._store.find(key) if reads is None else reads.find(key)
             if stored is None:
                 raise Missing(key)
             decompress(key, stored.body)

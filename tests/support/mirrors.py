@@ -1,7 +1,7 @@
 """Mirrors for tests: over a store and a fake upstream, with a clock that tests move."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Condition
@@ -12,11 +12,12 @@ import orjson
 from indexer.names import ProjectName
 from indexer.simple.page import Renderer, decompress
 from indexer.store.base import ObjectStore
+from indexer.store.reads import Reads
+from indexer.store.reads import read_ahead as read_keys
 from indexer.upstream.client import Upstream
 from pypi_lambda.mirror.files import Mirror
 from pypi_lambda.mirror.ingestion import WAIT_SECONDS, Ingestions
 from pypi_lambda.mirror.pages import MirroredPages
-from pypi_lambda.view.index import ReadAhead
 from tests.support.fake_upstream import FakeUpstream
 
 SIX = ProjectName("six")
@@ -97,5 +98,5 @@ def read_page(mirror: Mirror, store: ObjectStore, name: ProjectName = SIX) -> di
     return content
 
 
-def read_ahead(mirror: Mirror, store: ObjectStore, name: ProjectName = SIX) -> Mapping[str, ReadAhead]:
-    return {key: ReadAhead(key=key, stored=store.find(key)) for key in mirror.pages.keys_to_read(name)}
+def read_ahead(mirror: Mirror, store: ObjectStore, name: ProjectName = SIX) -> Reads:
+    return read_keys(store, mirror.pages.keys_to_read(name))

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.memory_store import MemoryStore
 from indexer.errors import CorruptObject, StoreUnavailable
 from indexer.json_bytes import encode_json
 from indexer.names import Filename, ProjectName
 from indexer.simple.page import compress
 from indexer.store.base import Stored
 from indexer.store.folder import FolderStore
+from indexer.store.reads import Reads, read_ahead
 from indexer.upstream.sources import Source, encode_sources
 from indexer.value import replace
 from pypi_lambda.mirror.check import CONFIRM_SECONDS, Check, decode_check, digest_of, encode_check
@@ -102,7 +104,7 @@ class TestKeptPages:
         return KeptPages(store, renderer_tag="1")
 
     def read(self, pages: KeptPages, store: FolderStore) -> KeptPage | None:
-        return pages.find(NAME, {key: store.find(key) for key in pages.keys(NAME)})
+        return pages.find(NAME, read_ahead(store, pages.keys(NAME)))
 
     def put(self, pages: KeptPages, page: KeptPage, sources: Mapping[Filename, Source] = SOURCES) -> KeptPage | None:
         listed = Listed(sources=sources, body=encode_sources(sources))
@@ -234,9 +236,8 @@ class TestKeptPages:
 
     def found(self, pages: KeptPages, body: bytes | None, said: bytes | None) -> KeptPage | None:
         contents = dict(zip(pages.keys(NAME), (body, said), strict=True))
-        return pages.find(
-            NAME, {key: None if content is None else stored(content) for key, content in contents.items()}
-        )
+        objects = {key: None if content is None else stored(content) for key, content in contents.items()}
+        return pages.find(NAME, Reads(store=MemoryStore(), objects=objects, stats={}))
 
     @pytest.mark.parametrize("body", [None, b"", encode_sources(SOURCES)[:-1], encode_sources({})])
     def test_lost_sources(self, pages: KeptPages, store: FolderStore, body: bytes | None) -> None:

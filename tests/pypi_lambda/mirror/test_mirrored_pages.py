@@ -16,13 +16,13 @@ from indexer.json_bytes import decode_json, encode_json
 from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer, compress, decompress
 from indexer.store.folder import FolderStore
+from indexer.store.reads import read_ahead as read_ahead_of
 from indexer.value import replace
 from pypi_lambda.mirror.check import CONFIRM_SECONDS, decode_check, digest_of, encode_check
 from pypi_lambda.mirror.failures import BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS
 from pypi_lambda.mirror.files import Mirror
 from pypi_lambda.mirror.pages import ABSENT_SECONDS
 from pypi_lambda.mirror.revisions import DEFAULT_FRESH_SECONDS, MAX_FRESH_SECONDS
-from pypi_lambda.view.index import ReadAhead
 from tests.support.adversary import Adversary, Fault, Mischief
 from tests.support.distributions import make_sdist, make_wheel
 from tests.support.fake_upstream import JSON_TYPE, LOGIN_PAGE, UPLOAD_TIME, FakeUpstream
@@ -228,7 +228,7 @@ def _age(store: FolderStore, value: Any) -> None:
 class TestGone:
     def test_unknown(self, mirror: Mirror, store: FolderStore) -> None:
         """A project that the upstream does not have leaves nothing in the store."""
-        missing = mirror.pages.find_page(Filename("seven"), "json", {})  # type: ignore[arg-type]  # a name
+        missing = mirror.pages.find_page(Filename("seven"), "json", read_ahead_of(store))  # type: ignore[arg-type]  # a name
         assert (missing, list(store.list("upstream/"))) == (None, [])
 
     def test_unknown_for_a_while(
@@ -254,7 +254,7 @@ class TestGone:
         upstream.add(OLD)
         with mirroring(store, upstream, now=clock) as another:
             read_page(another, store)
-        ahead = {key: ReadAhead(key=key, stored=store.find(key)) for key in (PAGE, CHECK)}
+        ahead = read_ahead_of(store, (PAGE, CHECK))
         assert mirror.pages.find_page(SIX, "json", ahead) is not None
 
     def test_a_404_is_doubted(
@@ -837,7 +837,7 @@ class TestContent:
             mirror.ingest(SIX, Filename(OLD.filename))
             upstream.override("/simple/seven/", status=500)
             with pytest.raises(UpstreamUnavailable) as caught:
-                mirror.pages.find_page("seven", "json", {})  # type: ignore[arg-type]  # a name
+                mirror.pages.find_page("seven", "json", read_ahead_of(store))  # type: ignore[arg-type]  # a name
         from indexer.upstream.sources import decode_sources
 
         stored = [store.get(stat.key).body for stat in store.list("") if stat.key != SOURCES]

@@ -17,10 +17,10 @@ from indexer.errors import DigestMismatch, UpstreamUnavailable
 from indexer.keys import cache_key
 from indexer.names import Filename, ProjectName
 from indexer.store.folder import FolderStore
+from indexer.store.reads import read_ahead
 from pypi_lambda.http.faults import NotFound
 from pypi_lambda.mirror.files import Mirror
 from pypi_lambda.mirror.metadata import NoMetadata
-from pypi_lambda.view.index import ReadAhead
 from tests.pypi_lambda.mirror.test_mirror import cached
 from tests.support.apps import HTML, JSON, Site, running_site
 from tests.support.distributions import make_metadata, make_sdist, make_wheel
@@ -334,7 +334,7 @@ class TestKeptWrongly:
         """What is stored and is no metadata of the wheel is replaced when it is asked for."""
         add(upstream)
         store.put(KEY, kept, immutable=True)
-        read = ReadAhead(key=KEY, stored=store.find(KEY)) if ahead else None
+        read = read_ahead(store, (KEY,) if ahead else ())
         assert mirror.get_metadata(SIX, METADATA, read) == BIG.metadata
         assert cached(store) == {KEY: BIG.metadata}
 

@@ -22,7 +22,8 @@ from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer, decode_page, decompress
 from indexer.store.base import ObjectStore, Stat, Stored
 from indexer.store.folder import FolderStore
-from pypi_lambda.view.index import RELOAD_EVENTS, Index, ReadAhead
+from indexer.store.reads import read_ahead
+from pypi_lambda.view.index import RELOAD_EVENTS, Index
 from pypi_lambda.view.view import Standing, View
 from tests.support.adversary import Adversary, Call
 from tests.support.builders import MEMORY, added, contents, file_changes, names, write_log
@@ -274,7 +275,7 @@ class TestPage:
         index = open_index(adversary)
         key = index.find_page_key(index.view, DEMO, "json")
         assert key == RENDERER.json_key(DEMO, 1)
-        ahead = ReadAhead(key=key, stored=store.find(key))
+        ahead = read_ahead(store, (key,))
         calls = len(adversary.calls)
         page = index.page(index.view, DEMO, "json", ahead)
         assert page.body == store.get(key).body
@@ -288,7 +289,7 @@ class TestPage:
         view = index.view
         key = index.find_page_key(view, DEMO, "json")
         assert key is not None
-        ahead = ReadAhead(key=key, stored=store.find(key))
+        ahead = read_ahead(store, (key,))
         happen(store, added(version="2.0"))
         later = index.follow(view, index.next_event(view))
         page = index.page(later, DEMO, "json", ahead)
