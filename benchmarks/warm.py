@@ -36,6 +36,7 @@ from indexer.store.s3 import S3Store
 from indexer.upkeep.reindex import reindex
 from pypi_lambda.access.auth import hash_password
 from pypi_lambda.access.records import UserRecord, encode_user
+from pypi_lambda.app.app import make_app
 from pypi_lambda.app.service import Service, make_service, make_upstream, renderer_of
 from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.front_doors.answers import write_response
@@ -102,12 +103,13 @@ class Function:
             bucket="file:///nowhere", upstream_index_url=upstream_url, max_staleness_seconds=max_staleness_seconds
         )
         self.service: Service = make_service(self.settings, store=store, rebuilds=_NoRebuilds())
+        self._app = make_app(self.service)
 
     def __call__(self, event: Any) -> Mapping[str, Any]:
         """Answer an event."""
         door = find_front_door(event)
         assert door is not None
-        return cast(Mapping[str, Any], write_response(door, self.service.app(read_request(door, event, base_path=""))))
+        return cast(Mapping[str, Any], write_response(door, self._app(read_request(door, event, base_path=""))))
 
     def bring_up_to_date(self) -> None:
         """Do what the rebuild after an upload does."""

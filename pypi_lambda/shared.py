@@ -1,4 +1,4 @@
-"""What the requests of one process share: values that are kept, and work that is under way.
+"""What the requests of one process share: values that are kept, work that is under way, and parts that are made once.
 
 Knows nothing of what is kept or done.
 """
@@ -6,8 +6,9 @@ Knows nothing of what is kept or done.
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import cached_property
 from threading import Event, Lock, Thread
-from typing import Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar, overload
 
 from indexer.errors import IndexerError
 
@@ -114,3 +115,21 @@ class SharedWork(Generic[Result]):
             with self._lock:
                 del self._runs[key]
             run.done.set()
+
+
+class part(cached_property[Value]):  # noqa: N801 - a decorator, as `property` is
+    """A part of something that has a `lock`: made when it is first wanted, once, whichever threads want it at once."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[object] | None = None) -> Self: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type[object] | None = None) -> Value: ...
+
+    def __get__(self, instance: Any, owner: type[object] | None = None) -> Self | Value:
+        """Return the part; later ones are found in the instance, without this."""
+        if instance is None:
+            return self
+        with instance.lock:  # `cached_property` has none from Python 3.12 on
+            made: Value = super().__get__(instance, owner)
+            return made

@@ -9,6 +9,7 @@ Simple repository API (PEP 503, 691, 700, 714); legacy upload API: docs/facts.md
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from indexer.errors import (
@@ -16,13 +17,12 @@ from indexer.errors import (
     InvalidValue,
 )
 from indexer.names import Filename, ProjectName, check_listed_filename, normalize_name
-from indexer.store.base import ObjectStore
 from indexer.store.reads import Reads
 from indexer.value import replace
-from pypi_lambda.access.auth import Authenticator, read_claim
+from pypi_lambda.access.auth import read_claim
 from pypi_lambda.access.records import MAX_RECORD_BYTES, User
-from pypi_lambda.app.delivery import Delivery, PageDelivery
 from pypi_lambda.app.files import Asked, Files
+from pypi_lambda.app.service import Service
 from pypi_lambda.http.faults import (
     BadRequest,
     Forbidden,
@@ -33,19 +33,12 @@ from pypi_lambda.http.faults import (
 from pypi_lambda.http.headers import negotiate
 from pypi_lambda.http.model import NO_SNIFFING, PLAIN_TEXT, Request, Response, without_body
 from pypi_lambda.http.percent import quote_path, quote_query
-from pypi_lambda.mirror.files import Mirror
-from pypi_lambda.view.index import NOTHING, Index, Page, Wanted
+from pypi_lambda.metrics.metrics import metered
+from pypi_lambda.view.index import NOTHING, Page, Wanted
 from pypi_lambda.view.view import Standing, View
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from pypi_lambda.app.documents import Documents
-    from pypi_lambda.app.health import Health
-    from pypi_lambda.cooldown.offered import Offers
-    from pypi_lambda.publish.parts import Parts
-    from pypi_lambda.publish.upload import Publisher
-    from pypi_lambda.view.policy import Policy
 
 PROMETHEUS_TEXT = ("Content-Type", "text/plain; version=0.0.4; charset=utf-8")  # "Exposition formats"
 BESIDE_SIMPLE = ""  # stands for what `/{project}/json` is below: no path has such a segment
@@ -54,61 +47,13 @@ logger = logging.getLogger(__name__)
 
 
 class App:
-    """Answers requests.
+    """Answers requests with the parts of a service."""
 
-    Args:
-        index: this process's view.
-        authenticator: checks credentials.
-        mirror: the upstream's projects.
-        make_publisher: called when there is an upload: reading archives is slow to import.
-        make_parts: called when one comes in parts.
-        delivery: sends files.
-        policy: what may enter from the upstream; None for all.
-        make_health: called when somebody asks for it.
-        render_metrics: gives the text of the metrics.
-        count_page: told of each project page whether it was kept in memory.
-        make_offers: called when something of the upstream must have an age, or an earlier moment is asked for.
-        make_documents: called when the legacy JSON API is asked.
-    """
-
-    def __init__(
-        self,
-        store: ObjectStore,
-        *,
-        index: Index,
-        authenticator: Authenticator,
-        mirror: Mirror,
-        make_publisher: "Callable[[], Publisher]",
-        make_parts: "Callable[[], Parts]",
-        delivery: Delivery,
-        policy: "Policy | None",
-        make_offers: "Callable[[], Offers]",
-        make_documents: "Callable[[], Documents]",
-        make_health: "Callable[[], Health]",
-        render_metrics: Callable[[], bytes],
-        count_page: Callable[[bool], None] = lambda kept: None,
-    ) -> None:
-        self._store = store
-        self._index = index
-        self._authenticator = authenticator
-        self._mirror = mirror
-        self._make_publisher = make_publisher
-        self._make_parts = make_parts
-        self._page_delivery = PageDelivery(store, index.renderer, policy)
-        self._chooses_files = policy is not None and policy.is_about_files
-        self._make_offers = make_offers
-        self._files = Files(
-            store,
-            index=index,
-            mirror=mirror,
-            delivery=delivery,
-            chooses_files=self._chooses_files,
-            make_offers=make_offers,
-        )
-        self._make_documents = make_documents
-        self._make_health = make_health
-        self._render_metrics = render_metrics
-        self._count_page = count_page
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._index = service.index
+        self._chooses_files = service.policy is not None and service.policy.is_about_files
+        self._files = Files(service)
         read = {"GET": self._root, "HEAD": self._root}
         # method by method for each shape of a path; `simple` stands for its aliases, `*` for one segment
         self._routes: dict[tuple[str, ...], dict[str, Callable[..., Response]]] = {
@@ -181,15 +126,15 @@ class App:
         view = self._index.view
         event, reads = self._index.read(view, replace(wanted, records=claim.keys, record_limit=MAX_RECORD_BYTES))
         records = [reads.find(key) for key in claim.keys]
-        user = self._authenticator.check_claim(claim, records, client=request.client)
+        user = self._service.authenticator.check_claim(claim, records, client=request.client)
         return user, self._index.follow(view, event), reads
 
     def _health(self, request: Request) -> Response:
-        return self._make_health().answer()
+        return self._service.health.answer()
 
     def _metrics(self, request: Request) -> Response:
         self._authenticate(request)
-        return Response(status=200, headers=(PROMETHEUS_TEXT, NO_SNIFFING), body=self._render_metrics())
+        return Response(status=200, headers=(PROMETHEUS_TEXT, NO_SNIFFING), body=self._service.render_metrics())
 
     def _home(self, request: Request) -> Response:
         user, view, _ = self._read(request)
@@ -197,7 +142,7 @@ class App:
             return _redirect(request, "/simple/")
         from pypi_lambda.browse.overview import Overview
 
-        return Overview(self._store, self._index).answer(request, user, view)
+        return Overview(self._service.store, self._index).answer(request, user, view)
 
     def _detail(self, request: Request, raw: str) -> Response:
         with self._reading(request):
@@ -207,10 +152,10 @@ class App:
             return _redirect(request, f"/project/{name}/")
         from pypi_lambda.browse.detail import Detail
 
-        return Detail(self._store, self._index).answer(request, user, view, name)
+        return Detail(self._service.store, self._index).answer(request, user, view, name)
 
     def _upload(self, request: Request) -> Response:
-        return _send_text(self._make_publisher().receive(request, self._uploader(request)))
+        return _send_text(self._service.publisher.receive(request, self._uploader(request)))
 
     def _uploader(self, request: Request) -> User:
         user = self._authenticate(request)
@@ -224,13 +169,13 @@ class App:
         return user
 
     def _begin_parts(self, request: Request) -> Response:
-        return self._make_parts().begin(request, self._uploader(request))
+        return self._service.parts.begin(request, self._uploader(request))
 
     def _put_part(self, request: Request, upload: str, number: str) -> Response:
-        return self._make_parts().put_part(request, self._uploader(request), upload, number)
+        return self._service.parts.put_part(request, self._uploader(request), upload, number)
 
     def _commit_parts(self, request: Request, upload: str) -> Response:
-        return self._make_parts().commit(request, self._uploader(request), upload)
+        return self._service.parts.commit(request, self._uploader(request), upload)
 
     def _root(self, request: Request) -> Response:
         with self._reading(request):
@@ -238,7 +183,7 @@ class App:
         _, view, _ = self._read(request)
         if not request.path.endswith("/"):
             return _redirect(request, "/simple/")
-        return self._page_delivery.send_root(request, view.current, page_format)
+        return self._service.page_delivery.send_root(request, view.current, page_format)
 
     def _at(self, request: Request, raw_moment: str, *segments: str) -> Response:
         """Answer from what was there at an earlier moment: the same addresses, below another base."""
@@ -265,7 +210,7 @@ class App:
 
     def _moment(self, raw: str) -> "datetime":
         try:
-            return self._make_offers().parse_moment(raw)
+            return self._service.offers.parse_moment(raw)
         except InvalidValue as error:
             raise BadRequest(str(error)) from None
 
@@ -279,11 +224,11 @@ class App:
         wanted = self._wanted(name, extension)
         _, view, reads = self._read(request, wanted)
         page = self._page(view, name, extension, reads, moment)
-        self._count_page(not wanted.pages)
-        response = self._page_delivery.send_project(request, page, page_format)
+        self._service.count_page(kept=not wanted.pages)
+        response = self._service.page_delivery.send_project(request, page, page_format)
         if response is None:
             page = self._page(view, name, "json", reads, moment)
-            return self._page_delivery.send_copy(request, name, page, page_format)
+            return self._service.page_delivery.send_copy(request, name, page, page_format)
         return response
 
     def _document(self, request: Request, raw: str, *rest: str, moment: "datetime | None" = None) -> Response:
@@ -311,7 +256,7 @@ class App:
             return _redirect(request, path.replace("{}", name, 1))
         _, view, reads = self._read(request, self._wanted(name, "json"))
         page = self._page(view, name, "json", reads, moment)
-        return self._make_documents().answer(request, view, name, page, version, files)
+        return self._service.documents.answer(request, view, name, page, version, files)
 
     def _wanted(self, name: ProjectName, extension: str) -> Wanted:
         """Return what will probably be needed for a project's page."""
@@ -320,7 +265,7 @@ class App:
         if standing is Standing.PRIVATE:
             key = self._index.find_page_key(view, name, extension)
             return NOTHING if key is None else Wanted(pages=(key,))
-        return Wanted(pages=self._mirror.pages.keys_to_read(name)) if standing is Standing.UPSTREAM else NOTHING
+        return Wanted(pages=self._service.mirror.pages.keys_to_read(name)) if standing is Standing.UPSTREAM else NOTHING
 
     def _page(
         self,
@@ -333,14 +278,14 @@ class App:
         standing = view.standing(name)
         if standing is Standing.PRIVATE:
             if moment is not None:
-                return self._make_offers().private_page(self._index.project(view, name), extension, moment)
+                return self._service.offers.private_page(self._index.project(view, name), extension, moment)
             return self._index.page(view, name, extension, reads)
         is_chosen = self._chooses_files or moment is not None
         wanted = "json" if is_chosen else extension
-        page = self._mirror.pages.find_page(name, wanted, reads) if standing is Standing.UPSTREAM else None
+        page = self._service.mirror.pages.find_page(name, wanted, reads) if standing is Standing.UPSTREAM else None
         if page is None:
             raise NotFound(f"there is no project {name!r}")
-        return self._make_offers().mirrored_page(name, page, extension, moment) if is_chosen else page
+        return self._service.offers.mirrored_page(name, page, extension, moment) if is_chosen else page
 
     def _file(self, request: Request, raw: str, raw_filename: str, *, moment: "datetime | None" = None) -> Response:
         if request.path.endswith("/"):
@@ -354,6 +299,11 @@ class App:
         asked = Asked(name=name, filename=filename, moment=moment)
         _, view, reads = self._read(request, self._files.wanted(asked))
         return self._files.answer(request, view, asked, reads)
+
+
+def make_app(service: Service) -> Callable[[Request], Response]:
+    """Return the app with each request timed."""
+    return metered(App(service), service.metrics, clock=perf_counter)
 
 
 # what is answered below `/at/{date}/`, by the first segment there and how many there are

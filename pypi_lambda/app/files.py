@@ -6,27 +6,25 @@ Whose a name is comes with the view; how bytes are sent is `pypi_lambda.app.deli
 PEP 658, 714 (metadata beside files), PEP 792 (quarantined projects).
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from indexer.errors import CorruptObject
 from indexer.keys import METADATA, PROVENANCE, cache_key, file_key, provenance_key
 from indexer.log.project import WITHHELD_STATUS, Project
 from indexer.names import Filename, ProjectName
-from indexer.store.base import ObjectStore, Stat, Stored
+from indexer.store.base import Stat, Stored
 from indexer.store.reads import Reads, read_ahead
 from indexer.value import value
-from pypi_lambda.app.delivery import IMMUTABLE, Delivery, exceeds_limit
+from pypi_lambda.app.delivery import IMMUTABLE, exceeds_limit
+from pypi_lambda.app.service import Service
 from pypi_lambda.http.faults import Forbidden, NotFound
 from pypi_lambda.http.model import NO_SNIFFING, PLAIN_TEXT, Request, Response
-from pypi_lambda.mirror.files import Mirror
-from pypi_lambda.view.index import NOTHING, Index, Page, Wanted
+from pypi_lambda.view.index import NOTHING, Page, Wanted
 from pypi_lambda.view.view import CLOSED_STANDINGS, Standing, View
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pypi_lambda.cooldown.offered import Offers
     from pypi_lambda.mirror.metadata import NoMetadata
 
 
@@ -62,33 +60,15 @@ class Asked:
 
 
 class Files:
-    """The files of an index.
+    """The files of an index."""
 
-    Args:
-        chooses_files: whether not every file of the upstream may enter.
-        make_offers: called when they must, or when an earlier moment is asked for.
-    """
-
-    def __init__(
-        self,
-        store: ObjectStore,
-        *,
-        index: Index,
-        mirror: Mirror,
-        delivery: Delivery,
-        chooses_files: bool,
-        make_offers: "Callable[[], Offers]",
-    ) -> None:
-        self._store = store
-        self._index = index
-        self._mirror = mirror
-        self._delivery = delivery
-        self._chooses_files = chooses_files
-        self._make_offers = make_offers
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._chooses_files = service.policy is not None and service.policy.is_about_files
 
     def wanted(self, asked: Asked) -> Wanted:
         """Return what will probably be needed for a file."""
-        is_private = self._index.view.standing(asked.name) is Standing.PRIVATE
+        is_private = self._service.index.view.standing(asked.name) is Standing.PRIVATE
         if asked.is_metadata:
             return Wanted(files=(file_key(asked.name, asked.filename) if is_private else asked.cache_key,))
         return NOTHING if is_private else Wanted(stats=(asked.cache_key,))
@@ -118,7 +98,7 @@ class Files:
         from pypi_lambda.mirror.metadata import NoMetadata
 
         try:
-            metadata = self._mirror.get_metadata(asked.name, asked.filename, reads, seconds=request.seconds)
+            metadata = self._service.mirror.get_metadata(asked.name, asked.filename, reads, seconds=request.seconds)
         except NoMetadata as fault:
             return _no_metadata(fault)
         return self._send_metadata(request, asked.cache_key, metadata)
@@ -126,25 +106,25 @@ class Files:
     def _mirrored(self, request: Request, asked: Asked, reads: Reads) -> Response:
         name, filename, stat = asked.name, asked.filename, reads.stat(asked.cache_key)
         is_get = request.method == "GET"
-        if stat is None and not is_get and (size := self._mirror.find_size(name, filename)) is not None:
-            return self._delivery.announce(size)
+        if stat is None and not is_get and (size := self._service.mirror.find_size(name, filename)) is not None:
+            return self._service.delivery.announce(size)
         if stat is None:
-            meanwhile = self._mirror.ingest(name, filename, seconds=request.seconds, may_send_away=is_get)
+            meanwhile = self._service.mirror.ingest(name, filename, seconds=request.seconds, may_send_away=is_get)
             if meanwhile is not None:
                 return Response(status=302, headers=(("Location", meanwhile), ("Cache-Control", "private, max-age=0")))
         else:
-            self._mirror.note_use(stat)
-        return self._delivery.send(request, asked.cache_key, stat)
+            self._service.mirror.note_use(stat)
+        return self._service.delivery.send(request, asked.cache_key, stat)
 
     def _check_offered(self, standing: Standing, asked: Asked, reads: Reads) -> None:
         """Make sure that a mirrored file is old enough, and was there at that moment."""
-        offers, taken = self._make_offers(), _find_taken(asked, reads)
+        offers, taken = self._service.offers, _find_taken(asked, reads)
 
         def find_page() -> Page | None:
             if standing is Standing.UNKNOWN:
                 return offers.find_kept_page(asked.name)
-            pages = self._mirror.pages
-            return pages.find_page(asked.name, "json", read_ahead(self._store, pages.keys_to_read(asked.name)))
+            pages = self._service.mirror.pages
+            return pages.find_page(asked.name, "json", read_ahead(self._service.store, pages.keys_to_read(asked.name)))
 
         offers.check_file(
             asked.name,
@@ -156,16 +136,16 @@ class Files:
         )
 
     def _private(self, request: Request, view: View, asked: Asked, reads: Reads) -> Response:
-        project = self._index.project(view, asked.name)
+        project = self._service.index.project(view, asked.name)
         if project.status == WITHHELD_STATUS:
             reason = f": {project.status_reason}" if project.status_reason else ""
             raise Forbidden(f"project {asked.name!r} is quarantined{reason}")
         if asked.moment is not None:
-            project = self._make_offers().offered_then(project, asked.moment)
+            project = self._service.offers.offered_then(project, asked.moment)
         key = file_key(asked.name, asked.filename)
         file = project.files.get(asked.filename)
         if file is not None and not file.removed:
-            return self._delivery.send(request, key)
+            return self._service.delivery.send(request, key)
         if asked.filename.endswith(PROVENANCE):
             return self._provenance(project, asked)
         file = project.files.get(asked.whose)
@@ -180,7 +160,7 @@ class Files:
         if file is None or file.removed or file.provenance_sha256 is None:
             raise NotFound(f"project {asked.name!r} has no file {asked.filename!r}")
         key = provenance_key(asked.name, file.provenance_sha256)
-        stored = self._store.find(key)
+        stored = self._service.store.find(key)
         body = _checked_metadata(key, stored.body if stored else None, file.provenance_sha256)
         length = ("Content-Length", str(len(body)))
         headers = (("Content-Type", PROVENANCE_TYPE), IMMUTABLE, NO_SNIFFING, length)
@@ -188,7 +168,7 @@ class Files:
 
     def _send_metadata(self, request: Request, key: str, body: bytes) -> Response:
         if exceeds_limit(request, len(body)):
-            return self._delivery.send(request, key)
+            return self._service.delivery.send(request, key)
         headers = (PLAIN_TEXT, IMMUTABLE, NO_SNIFFING)
         return Response(status=200, headers=(*headers, ("Content-Length", str(len(body)))), body=body)
 

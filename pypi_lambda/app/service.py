@@ -1,27 +1,26 @@
-"""Putting the parts together: from settings to an app. Shared by the Lambda handler and the local server."""
+"""Putting the parts together: from settings to what the Lambda handler, the local server and the commands work with."""
 
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
+from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
 from indexer.errors import InvalidValue
 from indexer.simple.page import Renderer
 from indexer.store.base import ObjectStore
 from indexer.store.open import open_store
-from indexer.value import value
 from pypi_lambda import __version__
 from pypi_lambda.access.auth import Authenticator
-from pypi_lambda.app.app import App
-from pypi_lambda.app.delivery import Delivery
+from pypi_lambda.app.delivery import Delivery, PageDelivery
 from pypi_lambda.app.rebuilder import Rebuilder
 from pypi_lambda.clock import new_id, utc_now
-from pypi_lambda.http.model import Request, Response
-from pypi_lambda.metrics.metrics import Metrics, TimedStore, metered
+from pypi_lambda.metrics.metrics import Metrics, TimedStore
 from pypi_lambda.mirror.files import Mirror
 from pypi_lambda.mirror.ingestion import Ingestions
 from pypi_lambda.mirror.pages import MirroredPages
 from pypi_lambda.settings import Settings, default_upstream
+from pypi_lambda.shared import part
 from pypi_lambda.view.index import Index
 
 if TYPE_CHECKING:
@@ -35,26 +34,6 @@ if TYPE_CHECKING:
     from pypi_lambda.publish.parts import Commits, Parts
     from pypi_lambda.publish.upload import Publisher
     from pypi_lambda.view.policy import Policy
-
-
-@value
-class Service:
-    """An app with what it works on.
-
-    Attributes:
-        metrics: what the app, the store and the upstream took.
-    """
-
-    app: Callable[[Request], Response]
-    metrics: Metrics
-    store: ObjectStore
-    index: Index
-    mirror: Mirror
-    rebuilder: Rebuilder
-    rebuilds: "Rebuilds"
-    make_publisher: "Callable[[], Publisher]"
-    make_parts: "Callable[[], Parts]"
-    make_offers: "Callable[[], Offers]"
 
 
 def renderer_of(settings: Settings) -> Renderer:
@@ -121,6 +100,174 @@ class Rebuilds(Protocol):
         """Have everything derived written again, soon."""
 
 
+class Service:
+    """What answers and commands are made with, by the Lambda function, the server and the command line alike.
+
+    A part that is set before it is wanted takes the place of the one that would be made.
+
+    Attributes:
+        metrics: what the app, the store and the upstream took.
+        now: the current time.
+        clock: monotonic seconds.
+        new_id: 128 random bits as hex.
+        find_snapshot: returns the first stored snapshot, where somebody asked for it already.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: ObjectStore | None = None,
+        rebuilds: Rebuilds | None = None,
+        ingestions: Ingestions | None = None,
+        commits: "Commits | None" = None,
+    ) -> None:
+        self.settings = settings
+        self.lock = RLock()
+        self.metrics = Metrics()
+        self.now, self.clock, self.new_id = utc_now, time.monotonic, new_id
+        opened = store or open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
+        self.store: ObjectStore = TimedStore(opened, self.metrics, clock=time.perf_counter)
+        self.find_snapshot: Callable[[], Stored | None] | None = None
+        self._rebuilds = rebuilds
+        self._ingestions = ingestions
+        self._commits = commits
+
+    @part
+    def renderer(self) -> Renderer:
+        """How pages are rendered."""
+        return renderer_of(self.settings)
+
+    @part
+    def policy(self) -> "Policy | None":
+        """What may enter from the upstream; None for all that it lists."""
+        return policy_of(self.settings)
+
+    @part
+    def rebuilder(self) -> Rebuilder:
+        """Rebuilds in the background of this process."""
+        return Rebuilder(self.store, self.renderer, clock=time.perf_counter, on_timed=self._time_rebuild)
+
+    @part
+    def rebuilds(self) -> Rebuilds:
+        """Where rebuilds are asked for."""
+        return self._rebuilds or self.rebuilder
+
+    @part
+    def index(self) -> Index:
+        """This process's view; it loads the snapshot."""
+        index = Index(
+            self.store,
+            self.renderer,
+            max_staleness_seconds=self.settings.max_staleness_seconds,
+            clock=self.clock,
+            request_repair=self.rebuilds.request_repair,
+            policy=self.policy,
+            find_snapshot=self.find_snapshot,
+        )
+        self.rebuilder.on_rebuilt = index.reload
+        return index
+
+    @part
+    def authenticator(self) -> Authenticator:
+        """Who checks credentials."""
+        return Authenticator(
+            clock=self.clock,
+            make_token_checker=self._make_token_checker,
+            password_key=self.settings.password_key,
+            keep_verifier=self._keep_verifier,
+        )
+
+    @part
+    def mirror(self) -> Mirror:
+        """The upstream's projects."""
+        pages = MirroredPages(self.store, self.renderer, make_upstream=self._make_upstream, now=self.now)
+        note_use = self._make_uses().note if self.settings.mirror_retention_days else _note_nothing
+        return Mirror(self.store, pages, ingestions=self._ingestions or Ingestions(), note_use=note_use)
+
+    @part
+    def offers(self) -> "Offers":
+        """What of the upstream is old enough, and what was there at an earlier moment."""
+        from pypi_lambda.cooldown.offered import Offers
+
+        return Offers(self.store, self.renderer, self.policy, now=self.now)
+
+    @part
+    def publisher(self) -> "Publisher":
+        """Who publishes files."""
+        from pypi_lambda.publish.upload import Publisher
+
+        return Publisher(
+            self.store, self.index, now=self.now, new_id=self.new_id, request_rebuild=self.rebuilds.request
+        )
+
+    @part
+    def parts(self) -> "Parts":
+        """Uploads that come in parts."""
+        from pypi_lambda.publish.parts import LocalCommits, Parts
+
+        return Parts(self.store, self.publisher, self._commits or LocalCommits())
+
+    @part
+    def delivery(self) -> Delivery:
+        """Who sends files."""
+        return Delivery(self.store, clock=self.clock)
+
+    @part
+    def page_delivery(self) -> PageDelivery:
+        """Who sends pages."""
+        return PageDelivery(self.store, self.renderer, self.policy)
+
+    @part
+    def documents(self) -> "Documents":
+        """The legacy JSON API."""
+        from pypi_lambda.app.documents import Documents
+
+        return Documents(self.store, index=self.index, mirror=self.mirror)
+
+    @part
+    def health(self) -> "Health":
+        """Whether this process can answer."""
+        from pypi_lambda.app.health import Health
+
+        return Health(self.index, now=self.now, clock=self.clock, find_advice=self._find_advice)
+
+    def render_metrics(self) -> bytes:
+        """Return the text of the metrics."""
+        from pypi_lambda.metrics.prometheus import render
+
+        return render(self.metrics.read(), self.metrics.read_counts(), gauges(self.index))
+
+    def count_page(self, *, kept: bool) -> None:
+        """Count a project's page, by whether it was kept in memory."""
+        self.metrics.count("pages", ("cache", "hit" if kept else "miss"))
+
+    def _time_rebuild(self, seconds: float) -> None:
+        self.metrics.time("rebuilds", seconds)
+
+    def _make_upstream(self) -> "Upstream":
+        return make_upstream(self.settings, self.metrics)
+
+    def _make_token_checker(self) -> "TokenChecker":
+        from pypi_lambda.access.tokens import TokenChecker
+
+        return TokenChecker(self.store, now=self.now)
+
+    def _keep_verifier(self, key: str, stored: "Stored", verifier: str) -> None:
+        from pypi_lambda.access.verifiers import write_beside, write_verifier
+
+        write_beside(partial(write_verifier, self.store, key, stored, verifier))
+
+    def _make_uses(self) -> "Uses":
+        from pypi_lambda.access.tokens import run_in_thread
+        from pypi_lambda.mirror.uses import Uses
+
+        return Uses(self.store, now=self.now, run=run_in_thread)
+
+    def _find_advice(self) -> str | None:
+        return find_advice(self.store, self.settings)
+
+
 def make_service(
     settings: Settings,
     *,
@@ -130,7 +277,7 @@ def make_service(
     ingestions: Ingestions | None = None,
     commits: "Commits | None" = None,
 ) -> Service:
-    """Return the app that these settings describe, with its snapshot loaded.
+    """Return the service that these settings describe, with its snapshot loaded.
 
     Args:
         store: in the place of the one that the settings name.
@@ -139,116 +286,14 @@ def make_service(
         ingestions: in the place of downloads that go on in this process.
         commits: in the place of uploads in parts that are checked in this process.
     """
-    metrics = Metrics()
-    store = store or open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
-    store = TimedStore(store, metrics, clock=time.perf_counter)
-    renderer = renderer_of(settings)
-    policy = policy_of(settings)
-    rebuilder = Rebuilder(
-        store, renderer, clock=time.perf_counter, on_timed=lambda seconds: metrics.time("rebuilds", seconds)
-    )
-    rebuilds = rebuilds or rebuilder
-    index = Index(
-        store,
-        renderer,
-        max_staleness_seconds=settings.max_staleness_seconds,
-        clock=time.monotonic,
-        request_repair=rebuilds.request_repair,
-        policy=policy,
-        find_snapshot=find_snapshot,
-    )
-    rebuilder.on_rebuilt = index.reload
-    pages = MirroredPages(store, renderer, make_upstream=lambda: make_upstream(settings, metrics), now=utc_now)
-    note_use = _make_uses(store).note if settings.mirror_retention_days else _note_nothing
-    mirror = Mirror(store, pages, ingestions=ingestions or Ingestions(), note_use=note_use)
-    make_publisher = partial(_make_publisher, store, index, rebuilds)
-    make_parts = cache(partial(_make_parts, store, make_publisher, commits))
-    make_offers = cache(partial(_make_offers, store, renderer, policy))
-    app = App(
-        store,
-        index=index,
-        authenticator=Authenticator(
-            clock=time.monotonic,
-            make_token_checker=partial(_make_token_checker, store),
-            password_key=settings.password_key,
-            keep_verifier=partial(_keep_verifier, store),
-        ),
-        mirror=mirror,
-        make_publisher=make_publisher,
-        make_parts=make_parts,
-        delivery=Delivery(store, clock=time.monotonic),
-        policy=policy,
-        make_offers=make_offers,
-        make_documents=cache(partial(_make_documents, store, index, mirror)),
-        make_health=cache(partial(_make_health, index, store, settings)),
-        render_metrics=partial(_render_metrics, metrics, index),
-        count_page=lambda kept: metrics.count("pages", ("cache", "hit" if kept else "miss")),
-    )
-    return Service(
-        app=metered(app, metrics, clock=time.perf_counter),
-        metrics=metrics,
-        store=store,
-        index=index,
-        mirror=mirror,
-        rebuilder=rebuilder,
-        rebuilds=rebuilds,
-        make_publisher=make_publisher,
-        make_parts=make_parts,
-        make_offers=make_offers,
-    )
-
-
-def _make_token_checker(store: ObjectStore) -> "TokenChecker":
-    from pypi_lambda.access.tokens import TokenChecker
-
-    return TokenChecker(store, now=utc_now)
-
-
-def _keep_verifier(store: ObjectStore, key: str, stored: "Stored", verifier: str) -> None:
-    from pypi_lambda.access.verifiers import write_beside, write_verifier
-
-    write_beside(partial(write_verifier, store, key, stored, verifier))
-
-
-def _make_publisher(store: ObjectStore, index: Index, rebuilds: Rebuilds) -> "Publisher":
-    from pypi_lambda.publish.upload import Publisher
-
-    return Publisher(store, index, now=utc_now, new_id=new_id, request_rebuild=rebuilds.request)
-
-
-def _make_offers(store: ObjectStore, renderer: Renderer, policy: "Policy | None") -> "Offers":
-    from pypi_lambda.cooldown.offered import Offers
-
-    return Offers(store, renderer, policy, now=utc_now)
-
-
-def _make_documents(store: ObjectStore, index: Index, mirror: Mirror) -> "Documents":
-    from pypi_lambda.app.documents import Documents
-
-    return Documents(store, index=index, mirror=mirror)
-
-
-def _make_parts(store: ObjectStore, make_publisher: "Callable[[], Publisher]", commits: "Commits | None") -> "Parts":
-    from pypi_lambda.publish.parts import LocalCommits, Parts
-
-    return Parts(store, make_publisher(), commits or LocalCommits())
+    service = Service(settings, store=store, rebuilds=rebuilds, ingestions=ingestions, commits=commits)
+    service.find_snapshot = find_snapshot
+    service.index  # noqa: B018 - what a process starts with
+    return service
 
 
 def _note_nothing(_stat: "Stat") -> None:
     """Mirrored files are kept for ever, whenever they were used."""
-
-
-def _make_uses(store: ObjectStore) -> "Uses":
-    from pypi_lambda.access.tokens import run_in_thread
-    from pypi_lambda.mirror.uses import Uses
-
-    return Uses(store, now=utc_now, run=run_in_thread)
-
-
-def _make_health(index: Index, store: ObjectStore, settings: Settings) -> "Health":
-    from pypi_lambda.app.health import Health
-
-    return Health(index, now=utc_now, clock=time.monotonic, find_advice=partial(find_advice, store, settings))
 
 
 def find_advice(store: ObjectStore, settings: Settings) -> str | None:
@@ -267,9 +312,3 @@ def gauges(index: Index) -> dict[str, float]:
     """Return what can be read off a process at any moment."""
     view = index.view
     return {"log_seq": view.current.head.seq, "tail_length": view.tail_length}
-
-
-def _render_metrics(metrics: Metrics, index: Index) -> bytes:
-    from pypi_lambda.metrics.prometheus import render
-
-    return render(metrics.read(), metrics.read_counts(), gauges(index))

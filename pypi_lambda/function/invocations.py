@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from indexer.log.events import timestamp
 from indexer.store.base import ObjectStore, Stored
 from indexer.value import replace
+from pypi_lambda.app.app import make_app
 from pypi_lambda.app.service import Service, make_service
 from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.front_doors.answers import write_response
@@ -43,6 +44,7 @@ class Function:
     ) -> None:
         self._settings = settings
         self._service = service
+        self._app = make_app(service)
         self._control = control
         self._sleep = sleep
         self._lines: MetricLines | None = None
@@ -94,7 +96,7 @@ class Function:
     def _answer(self, door: FrontDoor, event: Any, seconds: float) -> object:
         try:
             request = read_request(door, event, base_path=self._settings.api_gateway_base_path)
-            response = self._service.app(replace(request, seconds=min(seconds, door.seconds)))
+            response = self._app(replace(request, seconds=min(seconds, door.seconds)))
             return write_response(door, response)
         except RequestError as error:
             response = error.response()
@@ -107,7 +109,7 @@ class Function:
         from indexer.keys import INCOMING
         from pypi_lambda.publish.dropbox import take
 
-        publisher = self._service.make_publisher()
+        publisher = self._service.publisher
         messages = [take(self._service.store, publisher, key) for key in created if key.startswith(INCOMING)]
         return {"incoming": [message for message in messages if message is not None]}
 

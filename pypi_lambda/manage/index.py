@@ -29,7 +29,7 @@ class Reindex:
     def run(self, context: Context) -> Result:
         """Carry it out."""
         store = context.service.store
-        taken = take_all(store, context.service.make_publisher())
+        taken = take_all(store, context.service.publisher)
         upstream = make_upstream(context.settings) if context.settings.has_upstream else None
         done = reindex(
             store,

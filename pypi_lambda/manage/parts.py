@@ -26,7 +26,7 @@ class PublishParts:
     def run(self, context: Context) -> Result:
         """Carry it out; what is refused is told to the client when it asks again."""
         announced = parse_announced({"filename": self.filename, "size": self.size, "sha256": self.sha256})
-        parts = context.service.make_parts()
+        parts = context.service.parts
         try:
             return {"published": parts.publish(announced, self.username, client=self.client)}
         except (RequestError, InvalidValue) as error:

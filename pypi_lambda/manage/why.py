@@ -146,7 +146,7 @@ class Why:
         if stat is None and entry is None:
             return NOT_LISTED
         try:
-            context.service.make_offers().check_file(
+            context.service.offers.check_file(
                 self.project,
                 filename,
                 moment=None,
@@ -203,7 +203,7 @@ def _read_page(context: Context, name: ProjectName, standing: Standing) -> tuple
 def _page(context: Context, name: ProjectName, standing: Standing) -> Page | None:
     store, pages = context.service.store, context.service.mirror.pages
     if standing is Standing.UNKNOWN:
-        return context.service.make_offers().find_kept_page(name)
+        return context.service.offers.find_kept_page(name)
     return pages.find_page(name, "json", read_ahead(store, pages.keys_to_read(name)))
 
 

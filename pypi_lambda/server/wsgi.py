@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 def create() -> "WSGIApplication":
     """Return the application that the environment variables describe: what a WSGI server is pointed at."""
+    from pypi_lambda.app.app import make_app
     from pypi_lambda.app.service import make_service
     from pypi_lambda.server.logs import configure_logging
     from pypi_lambda.settings import read_settings
@@ -38,7 +39,7 @@ def create() -> "WSGIApplication":
         service = make_service(settings)
     except InvalidValue as error:
         sys.exit(str(error))
-    application = wsgi_application(service.app, base_path=settings.api_gateway_base_path)
+    application = wsgi_application(make_app(service), base_path=settings.api_gateway_base_path)
     return with_access_log(application) if settings.logging_format == "json" else application
 
 

@@ -24,8 +24,9 @@ from indexer.store.folder import FolderStore
 from indexer.upkeep.reindex import reindex
 from pypi_lambda.access.auth import hash_password
 from pypi_lambda.access.records import UserRecord, encode_user
+from pypi_lambda.app.app import make_app
 from pypi_lambda.app.service import Service, make_service, make_upstream, renderer_of
-from pypi_lambda.http.model import Readable
+from pypi_lambda.http.model import Readable, Request, Response
 from pypi_lambda.server.wsgi import wsgi_application
 from pypi_lambda.settings import Settings
 from tests.support.builders import AT, NOW, basic, ids, upload_form
@@ -75,9 +76,13 @@ class Site:
     user: tuple[str, str] | None = UPLOADER
     new_id: Callable[[], str] = field(default_factory=lambda: ids("another process "))
 
+    @property
+    def app(self) -> Callable[[Request], Response]:
+        return make_app(self.service)
+
     def request(self, method: str, path: str, **details: Any) -> Answer:
         """Ask; see `environ` for the details."""
-        application = wsgi_application(self.service.app, base_path=self.settings.api_gateway_base_path)
+        application = wsgi_application(self.app, base_path=self.settings.api_gateway_base_path)
         return call(application, environ(method, path, **{"user": self.user, **details}))
 
     def get(self, path: str, **details: Any) -> Answer:

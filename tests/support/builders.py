@@ -37,21 +37,14 @@ from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer
 from indexer.simple.root_text import ROOT_TEXTS
 from indexer.store.base import ObjectStore
-from indexer.upstream.client import Upstream
 from pypi_lambda.access.auth import Authenticator, hash_password
 from pypi_lambda.access.records import UserRecord, encode_user
 from pypi_lambda.app.app import App
-from pypi_lambda.app.delivery import Delivery
-from pypi_lambda.app.documents import Documents
 from pypi_lambda.app.health import Health
-from pypi_lambda.cooldown.offered import Offers
+from pypi_lambda.app.service import Service
 from pypi_lambda.http.model import Request, Response
-from pypi_lambda.mirror.files import Mirror
-from pypi_lambda.mirror.ingestion import Ingestions
-from pypi_lambda.mirror.pages import MirroredPages
-from pypi_lambda.publish.parts import LocalCommits, Parts
 from pypi_lambda.publish.upload import Publisher
-from pypi_lambda.view.index import Index
+from pypi_lambda.settings import Settings
 from pypi_lambda.view.policy import Policy
 from tests.support.distributions import Distribution
 
@@ -282,33 +275,29 @@ def make_app(
     now: Callable[[], datetime] = lambda: NOW,
 ) -> App:
     """Build an app, as a process that just started has it, that does nothing in the background."""
-    renderer = renderer or Renderer()
-    index = Index(
-        store,
-        renderer,
-        max_staleness_seconds=max_staleness_seconds,
-        clock=clock,
-        request_repair=lambda: None,
-        policy=policy,
+    settings = Settings(
+        bucket="file:///nowhere", upstream_index_url=upstream, max_staleness_seconds=max_staleness_seconds
     )
-    offers = Offers(store, renderer, policy, now=now)
-    publisher = Publisher(store, index, now=lambda: NOW, new_id=new_id or ids(), request_rebuild=request_rebuild)
-    pages = MirroredPages(store, renderer, make_upstream=lambda: Upstream(upstream, user_agent="tests"), now=now)
-    mirror = Mirror(store, pages, ingestions=Ingestions())
-    return App(
-        store,
-        make_documents=lambda: Documents(store, index=index, mirror=mirror),
-        make_health=lambda: Health(index, now=lambda: NOW, clock=clock),
-        render_metrics=lambda: b"",
-        index=index,
-        authenticator=authenticator,
-        mirror=mirror,
-        make_publisher=lambda: publisher,
-        make_parts=lambda: Parts(store, publisher, LocalCommits()),
-        delivery=Delivery(store, clock=clock),
-        policy=policy,
-        make_offers=lambda: offers,
+    service = Service(settings, store=store, rebuilds=_Rebuilds(request=request_rebuild))
+    service.now, service.clock, service.new_id = now, clock, new_id or ids()
+    service.renderer = renderer or Renderer()
+    service.policy, service.authenticator = policy, authenticator
+    service.publisher = Publisher(
+        store, service.index, now=lambda: NOW, new_id=service.new_id, request_rebuild=request_rebuild
     )
+    service.health = Health(service.index, now=lambda: NOW, clock=clock)
+    return App(service)
+
+
+class _Rebuilds:
+    def __init__(self, *, request: Callable[[int], None]) -> None:
+        self._request = request
+
+    def request(self, seq: int) -> None:
+        self._request(seq)
+
+    def request_repair(self) -> None:
+        pass
 
 
 def body_of(response: Response) -> bytes:

@@ -165,7 +165,7 @@ class TestByTheApp:
         """A file that ends early in the store is never taken for a whole one: the connection breaks."""
         with running_site(tmp_path) as site:
             furnish(site)
-            answered = site.service.app(request("GET", f"/simple/demo/{DEMO.filename}"))
+            answered = site.app(request("GET", f"/simple/demo/{DEMO.filename}"))
             with (tmp_path / "data" / "projects" / "demo" / DEMO.filename).open("r+b") as file:
                 file.truncate(10)
             with pytest.raises(Exception, match="the file ends before byte"):

@@ -403,7 +403,7 @@ def test_base_path(tmp_path: Path, upstream: FakeUpstream) -> None:
         assert found == "http://pypi.example/base/simple/six/six-1.17.0-py3-none-any.whl"
         odd = document(site.get("/base/six/json", headers={"host": 'x"y'}))["urls"][0]["url"]
         assert odd == "/base/simple/six/six-1.17.0-py3-none-any.whl"
-        application = wsgi_application(site.service.app, base_path="/base")
+        application = wsgi_application(site.app, base_path="/base")
         proxied = environ("GET", "/base/six/json", headers={**HOST, "x-forwarded-proto": "https"}, script_name="/app")
         url = document(call(application, proxied))["urls"][0]["url"]
         assert url == "https://pypi.example/app/base/simple/six/six-1.17.0-py3-none-any.whl"
@@ -429,7 +429,7 @@ def test_each_front_door(site: Site) -> None:
     for door in FRONT_DOORS:
         event = BUILDERS[door](path="/demo/json", headers=[("Authorization", basic(*UPLOADER))])
         request = read_request(door, event, base_path="")
-        answer = site.service.app(request)
+        answer = site.app(request)
         url = json.loads(body_of(answer))["urls"][0]["url"]
         assert (answer.status, url) == (200, f"{request.root_url}/simple/demo/{WHEEL.filename}"), door.name
         assert url.startswith("https://")

@@ -297,7 +297,7 @@ class TestAnything:
             content_length=content_length,
             script_name=script_name,
         )
-        self.check(call(wsgi_application(site.service.app), {**asked, "PATH_INFO": path}))
+        self.check(call(wsgi_application(site.app), {**asked, "PATH_INFO": path}))
 
     @given(mangled_forms(), st.booleans())
     def test_forms(self, site: Site, body: bytes, announced: bool) -> None:
@@ -319,4 +319,4 @@ class TestAnything:
             base_path=f"/{text}",
             client=text,
         )
-        self.check(call(wsgi_application(lambda _: site.service.app(asked)), environ("GET", "/")))
+        self.check(call(wsgi_application(lambda _: site.app(asked)), environ("GET", "/")))
