@@ -5,7 +5,7 @@ written first, so a snapshot never names a page that is not there.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from indexer.derive.master import get_filter

@@ -52,7 +52,6 @@ class App:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._index = service.index
-        self._chooses_files = service.policy is not None and service.policy.is_about_files
         self._files = Files(service)
         read = {"GET": self._root, "HEAD": self._root}
         # method by method for each shape of a path; `simple` stands for its aliases, `*` for one segment
@@ -210,7 +209,7 @@ class App:
 
     def _moment(self, raw: str) -> "datetime":
         try:
-            return self._service.offers.parse_moment(raw)
+            return self._service.past.parse_moment(raw)
         except InvalidValue as error:
             raise BadRequest(str(error)) from None
 
@@ -278,14 +277,14 @@ class App:
         standing = view.standing(name)
         if standing is Standing.PRIVATE:
             if moment is not None:
-                return self._service.offers.private_page(self._index.project(view, name), extension, moment)
+                return self._service.past.page(self._index.project(view, name), extension, moment)
             return self._index.page(view, name, extension, reads)
-        is_chosen = self._chooses_files or moment is not None
-        wanted = "json" if is_chosen else extension
-        page = self._service.mirror.pages.find_page(name, wanted, reads) if standing is Standing.UPSTREAM else None
+        page = None
+        if standing is Standing.UPSTREAM:
+            page = self._service.offer(moment).find_page(name, extension, reads, moment=moment)
         if page is None:
             raise NotFound(f"there is no project {name!r}")
-        return self._service.offers.mirrored_page(name, page, extension, moment) if is_chosen else page
+        return page
 
     def _file(self, request: Request, raw: str, raw_filename: str, *, moment: "datetime | None" = None) -> Response:
         if request.path.endswith("/"):

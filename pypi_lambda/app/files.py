@@ -13,13 +13,14 @@ from indexer.keys import METADATA, PROVENANCE, cache_key, file_key, provenance_k
 from indexer.log.project import WITHHELD_STATUS, Project
 from indexer.names import Filename, ProjectName
 from indexer.store.base import Stat, Stored
-from indexer.store.reads import Reads, read_ahead
+from indexer.store.reads import Reads
 from indexer.value import value
 from pypi_lambda.app.delivery import IMMUTABLE, exceeds_limit
 from pypi_lambda.app.service import Service
 from pypi_lambda.http.faults import Forbidden, NotFound
 from pypi_lambda.http.model import NO_SNIFFING, PLAIN_TEXT, Request, Response
-from pypi_lambda.view.index import NOTHING, Page, Wanted
+from pypi_lambda.mirror.offer import FileQuery
+from pypi_lambda.view.index import NOTHING, Wanted
 from pypi_lambda.view.view import CLOSED_STANDINGS, Standing, View
 
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ class Files:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._chooses_files = service.policy is not None and service.policy.is_about_files
 
     def wanted(self, asked: Asked) -> Wanted:
         """Return what will probably be needed for a file."""
@@ -90,8 +90,7 @@ class Files:
         # A file that was taken in stays, for lock files name it, when the upstream has lost its project.
         if standing in CLOSED_STANDINGS or (standing is Standing.UNKNOWN and _find_taken(asked, reads) is None):
             raise NotFound(f"there is no project {asked.name!r}")
-        if self._chooses_files or asked.moment is not None:
-            self._check_offered(standing, asked, reads)
+        self._check_offered(standing, asked, reads)
         return self._metadata(request, asked, reads) if asked.is_metadata else self._mirrored(request, asked, reads)
 
     def _metadata(self, request: Request, asked: Asked, reads: Reads) -> Response:
@@ -117,23 +116,16 @@ class Files:
         return self._service.delivery.send(request, asked.cache_key, stat)
 
     def _check_offered(self, standing: Standing, asked: Asked, reads: Reads) -> None:
-        """Make sure that a mirrored file is old enough, and was there at that moment."""
-        offers, taken = self._service.offers, _find_taken(asked, reads)
-
-        def find_page() -> Page | None:
-            if standing is Standing.UNKNOWN:
-                return offers.find_kept_page(asked.name)
-            pages = self._service.mirror.pages
-            return pages.find_page(asked.name, "json", read_ahead(self._service.store, pages.keys_to_read(asked.name)))
-
-        offers.check_file(
-            asked.name,
-            asked.whose,
+        taken = _find_taken(asked, reads)
+        file = FileQuery(
+            name=asked.name,
+            filename=asked.whose,
             moment=asked.moment,
+            is_asked=standing is not Standing.UNKNOWN,
             is_stored=taken is not None,
             stored_at=taken.modified if isinstance(taken, Stat) else None,
-            find_page=find_page,
         )
+        self._service.offer(asked.moment).check_file(file)
 
     def _private(self, request: Request, view: View, asked: Asked, reads: Reads) -> Response:
         project = self._service.index.project(view, asked.name)
@@ -141,7 +133,7 @@ class Files:
             reason = f": {project.status_reason}" if project.status_reason else ""
             raise Forbidden(f"project {asked.name!r} is quarantined{reason}")
         if asked.moment is not None:
-            project = self._service.offers.offered_then(project, asked.moment)
+            project = self._service.past.offered_then(project, asked.moment)
         key = file_key(asked.name, asked.filename)
         file = project.files.get(asked.filename)
         if file is not None and not file.removed:

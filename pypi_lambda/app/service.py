@@ -24,12 +24,15 @@ from pypi_lambda.shared import part
 from pypi_lambda.view.index import Index
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from indexer.store.base import Stat, Stored
     from indexer.upstream.client import Upstream
     from pypi_lambda.access.tokens import TokenChecker
     from pypi_lambda.app.documents import Documents
     from pypi_lambda.app.health import Health
-    from pypi_lambda.cooldown.offered import Offers
+    from pypi_lambda.cooldown.past import Past
+    from pypi_lambda.mirror.offer import Offer
     from pypi_lambda.mirror.uses import Uses
     from pypi_lambda.publish.parts import Commits, Parts
     from pypi_lambda.publish.upload import Publisher
@@ -111,6 +114,7 @@ class Service:
         clock: monotonic seconds.
         new_id: 128 random bits as hex.
         find_snapshot: returns the first stored snapshot, where somebody asked for it already.
+        filters: what is put around the mirror, from the inside out.
     """
 
     def __init__(
@@ -129,6 +133,7 @@ class Service:
         opened = store or open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)
         self.store: ObjectStore = TimedStore(opened, self.metrics, clock=time.perf_counter)
         self.find_snapshot: Callable[[], Stored | None] | None = None
+        self.filters: tuple[PutAround, ...] = FILTERS
         self._rebuilds = rebuilds
         self._ingestions = ingestions
         self._commits = commits
@@ -185,12 +190,30 @@ class Service:
         note_use = self._make_uses().note if self.settings.mirror_retention_days else _note_nothing
         return Mirror(self.store, pages, ingestions=self._ingestions or Ingestions(), note_use=note_use)
 
-    @part
-    def offers(self) -> "Offers":
-        """What of the upstream is old enough, and what was there at an earlier moment."""
-        from pypi_lambda.cooldown.offered import Offers
+    def offer(self, moment: "datetime | None" = None) -> "Offer":
+        """Return what of the upstream is offered: the mirror within the filters, for now or for an earlier moment."""
+        return self._offer_now if moment is None else self._offer_then
 
-        return Offers(self.store, self.renderer, self.policy, now=self.now)
+    @part
+    def _offer_now(self) -> "Offer":
+        return self._filtered(is_dated=False)
+
+    @part
+    def _offer_then(self) -> "Offer":
+        return self._filtered(is_dated=True)
+
+    def _filtered(self, *, is_dated: bool) -> "Offer":
+        offer: Offer = self.mirror
+        for put_around in self.filters:
+            offer = put_around(offer, self, is_dated)
+        return offer
+
+    @part
+    def past(self) -> "Past":
+        """Private projects as they were."""
+        from pypi_lambda.cooldown.past import Past
+
+        return Past(self.renderer, now=self.now)
 
     @part
     def publisher(self) -> "Publisher":
@@ -266,6 +289,21 @@ class Service:
 
     def _find_advice(self) -> str | None:
         return find_advice(self.store, self.settings)
+
+
+def _hold_back(offer: "Offer", service: Service, is_dated: bool) -> "Offer":
+    """Put the cooldown around an offer where files must have an age or a digest, and for an earlier moment."""
+    if not is_dated and (service.policy is None or not service.policy.is_about_files):
+        return offer
+    from pypi_lambda.cooldown.offered import Cooldown
+
+    return Cooldown(offer, service.renderer, service.policy, now=service.now)
+
+
+PutAround = Callable[["Offer", Service, bool], "Offer"]
+"""Puts a filter around an offer, or none where it would hide nothing; told whether it is for an earlier moment."""
+
+FILTERS: tuple[PutAround, ...] = (_hold_back,)
 
 
 def make_service(

@@ -14,7 +14,6 @@ from indexer.patterns import find_match
 from indexer.simple.marks import DROPPED, UNVERIFIED, find_dropped
 from indexer.simple.page import decompress
 from indexer.store.base import Stat
-from indexer.store.reads import read_ahead
 from indexer.value import value
 from pypi_lambda.app.service import policy_of
 from pypi_lambda.command.context import Context, Result
@@ -22,7 +21,7 @@ from pypi_lambda.cooldown.choice import is_old, release_of
 from pypi_lambda.cooldown.moments import find_moment
 from pypi_lambda.http.faults import RequestError
 from pypi_lambda.mirror.file_hosts import MAX_HOSTS, WHY_SECONDS, sentence, within
-from pypi_lambda.view.index import Page
+from pypi_lambda.mirror.offer import FileQuery
 from pypi_lambda.view.policy import Policy
 from pypi_lambda.view.view import CLOSED_STANDINGS, Standing, View
 
@@ -146,14 +145,15 @@ class Why:
         if stat is None and entry is None:
             return NOT_LISTED
         try:
-            context.service.offers.check_file(
-                self.project,
-                filename,
+            file = FileQuery(
+                name=self.project,
+                filename=filename,
                 moment=None,
+                is_asked=standing is not Standing.UNKNOWN,
                 is_stored=stat is not None,
                 stored_at=None if stat is None else stat.modified,
-                find_page=lambda: _page(context, self.project, standing),
             )
+            context.service.offer().check_file(file)
         except RequestError as refusal:
             return refusal.message
         return None
@@ -194,17 +194,10 @@ def _read_page(context: Context, name: ProjectName, standing: Standing) -> tuple
     if standing in CLOSED_STANDINGS:
         return nothing, None
     try:
-        page = _page(context, name, standing)
+        page = context.service.offer().find_listing(name, is_asked=standing is not Standing.UNKNOWN)
     except UpstreamUnavailable as fault:
         return nothing, str(fault)
     return (nothing if page is None else decode_json(decompress("a page", page.body))), None
-
-
-def _page(context: Context, name: ProjectName, standing: Standing) -> Page | None:
-    store, pages = context.service.store, context.service.mirror.pages
-    if standing is Standing.UNKNOWN:
-        return context.service.offers.find_kept_page(name)
-    return pages.find_page(name, "json", read_ahead(store, pages.keys_to_read(name)))
 
 
 def _times(entry: Entry, min_age: timedelta) -> Result:

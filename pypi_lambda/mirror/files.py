@@ -12,15 +12,19 @@ from indexer.keys import METADATA, cache_key, unproved_key
 from indexer.log.events import timestamp
 from indexer.names import Filename, ProjectName
 from indexer.store.base import ObjectStore
-from indexer.store.reads import Reads
+from indexer.store.reads import Reads, read_ahead
 from pypi_lambda.http.faults import NotFound
 from pypi_lambda.mirror.ingestion import Ingestions, StillArriving
 from pypi_lambda.mirror.pages import MirroredPages
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from indexer.store.base import Stat
     from indexer.upstream.sources import Source
     from pypi_lambda.mirror.metadata import MirroredMetadata
+    from pypi_lambda.mirror.offer import FileQuery
+    from pypi_lambda.view.index import Page
 
 MAX_FILE_BYTES = 21_474_836_480  # 20 GiB: the largest public wheels have 5
 
@@ -57,6 +61,21 @@ class Mirror:
         from pypi_lambda.mirror.metadata import MirroredMetadata  # a page and a file are asked for without it
 
         return MirroredMetadata(self._store, self.pages)
+
+    def find_page(
+        self, name: ProjectName, extension: str, reads: Reads, *, moment: "datetime | None" = None
+    ) -> "Page | None":
+        """Return a project's page with all that the upstream lists; see `pypi_lambda.mirror.offer.Offer`."""
+        return self.pages.find_page(name, extension, reads)
+
+    def find_listing(self, name: ProjectName, *, is_asked: bool) -> "Page | None":
+        """Return a project's page as JSON: what the upstream says, or without asking it what it said last."""
+        if not is_asked:
+            return self.pages.find_last(name)
+        return self.pages.find_page(name, "json", read_ahead(self._store, self.pages.keys_to_read(name)))
+
+    def check_file(self, file: "FileQuery") -> None:
+        """Deliver every file that the upstream lists."""
 
     def ingest(
         self, name: ProjectName, filename: Filename, *, seconds: float | None = None, may_send_away: bool = False

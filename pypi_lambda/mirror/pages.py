@@ -126,6 +126,10 @@ class MirroredPages:
             raise UpstreamUnavailable(f"its page of {name} changes while it is read", retry_after_seconds=1)
         return sources
 
+    def find_last(self, name: ProjectName) -> Page | None:
+        """Return the last page of a project, without asking anybody, or None when none is stored."""
+        return self._kept.find_last(name)
+
     def find_dropped(self, name: ProjectName, filename: Filename) -> str | None:
         """Return why a file is left out of a project's page that was found just now, or None where it is not."""
         kept = self._pages.find(name)

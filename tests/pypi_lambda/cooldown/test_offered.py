@@ -1,7 +1,7 @@
 """Which files of an upstream project are offered: decided as the rule says, and remembered for as long as it holds."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,10 +13,12 @@ from packaging.version import Version
 from indexer.log.events import timestamp
 from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer, compress, decompress
-from indexer.store.folder import FolderStore
+from indexer.store.reads import Reads
 from pypi_lambda.cooldown.choice import Choice, choose, with_choice
-from pypi_lambda.cooldown.offered import Offers
+from pypi_lambda.cooldown.offered import Cooldown
+from pypi_lambda.cooldown.past import Past
 from pypi_lambda.http.faults import Forbidden, NotFound
+from pypi_lambda.mirror.offer import FileQuery
 from pypi_lambda.view.index import Page, page_of
 from pypi_lambda.view.policy import Policy
 from tests.support.builders import file, project
@@ -127,10 +129,28 @@ def clock() -> Clock:
     return Clock()
 
 
+class Listing:
+    """An upstream that lists what it is told to list."""
+
+    def __init__(self, find_page: Callable[[], Page | None] = lambda: None) -> None:
+        self._find_page = find_page
+
+    def find_page(
+        self, name: ProjectName, extension: str, reads: Reads, *, moment: datetime | None = None
+    ) -> Page | None:
+        return self._find_page()
+
+    def find_listing(self, name: ProjectName, *, is_asked: bool) -> Page | None:
+        return self._find_page()
+
+    def check_file(self, file: FileQuery) -> None:
+        pass
+
+
 @pytest.fixture
-def offers(tmp_path: Path, clock: Clock) -> Offers:
+def offers(clock: Clock) -> Cooldown:
     policy = Policy(min_age=WEEK, min_age_exempt=("acme-*",))
-    return Offers(FolderStore(tmp_path), Renderer(), policy, now=clock)
+    return Cooldown(Listing(), Renderer(), policy, now=clock)
 
 
 def as_page(content: object) -> Page:
@@ -145,7 +165,7 @@ PAGE = as_page(upstream_page(timedelta(days=9), timedelta(days=5), timedelta(day
 
 
 class TestPages:
-    def test_a_warm_page_is_read_no_more(self, offers: Offers) -> None:
+    def test_a_warm_page_is_read_no_more(self, offers: Cooldown) -> None:
         """While nothing changes, a page is not even looked into: its tag is enough."""
         made = {extension: offers.mirrored_page(SIX, PAGE, extension, None) for extension in ("json", "html")}
         unreadable = Page(body=b"nothing that could be unpacked", etag=PAGE.etag)
@@ -154,7 +174,7 @@ class TestPages:
             assert page.etag == page_of(page.body).etag != PAGE.etag
 
     @pytest.mark.parametrize("extension", ["json", "html"])
-    def test_it_changes_when_the_next_file_is_old_enough(self, offers: Offers, clock: Clock, extension: str) -> None:
+    def test_it_changes_when_the_next_file_is_old_enough(self, offers: Cooldown, clock: Clock, extension: str) -> None:
         """Up to the very moment the page is the same, from then on it has the file; then again for the next one."""
         seen = []
         for ago in (timedelta(0), 2 * timedelta(days=1), timedelta(days=6)):
@@ -164,7 +184,7 @@ class TestPages:
             assert offers.mirrored_page(SIX, PAGE, extension, None) == seen[-1]
         assert len({page.etag for page in seen}) == 3
 
-    def test_the_last_one_is_the_whole_page(self, offers: Offers, clock: Clock) -> None:
+    def test_the_last_one_is_the_whole_page(self, offers: Cooldown, clock: Clock) -> None:
         """When everything is old enough, the page is the upstream's, tag and all."""
         assert read(offers.mirrored_page(SIX, PAGE, "json", None))["_held-back"] == {
             "files": 2,
@@ -173,18 +193,18 @@ class TestPages:
         clock.now = NOW + timedelta(days=6)
         assert offers.mirrored_page(SIX, PAGE, "json", None) == PAGE
 
-    def test_a_clock_that_is_put_back(self, offers: Offers, clock: Clock) -> None:
+    def test_a_clock_that_is_put_back(self, offers: Cooldown, clock: Clock) -> None:
         """A page that was made later than now is not good now."""
         clock.now = NOW + timedelta(days=6)
         offers.mirrored_page(SIX, PAGE, "json", None)
         clock.now = NOW
         assert read(offers.mirrored_page(SIX, PAGE, "json", None))["versions"] == ["0.0"]
 
-    def test_exempt(self, offers: Offers) -> None:
+    def test_exempt(self, offers: Cooldown) -> None:
         """Of an exempt project everything is offered."""
         assert offers.mirrored_page(ProjectName("acme-six"), PAGE, "json", None) == PAGE
 
-    def test_the_comment(self, offers: Offers) -> None:
+    def test_the_comment(self, offers: Cooldown) -> None:
         """HTML says in a comment how many files are held back, and until when."""
         html = decompress("", offers.mirrored_page(SIX, PAGE, "html", None).body).decode()
         assert "<!-- 2 more files are held back, the next until 2026-11-25T10:20:30.000000Z -->\n" in html
@@ -192,30 +212,31 @@ class TestPages:
         html = decompress("", offers.mirrored_page(SIX, unknown, "html", None).body).decode()
         assert "<!-- 1 more files are held back, the next until nobody knows when -->\n" in html
 
-    def test_the_warning_is_kept(self, offers: Offers) -> None:
+    def test_the_warning_is_kept(self, offers: Cooldown) -> None:
         """A page that is older than it should be still says so."""
         doubtful = Page(body=PAGE.body, etag=PAGE.etag, warning="111 - doubtful")
         assert offers.mirrored_page(SIX, doubtful, "json", None).warning == "111 - doubtful"
         assert offers.mirrored_page(SIX, PAGE, "json", None).warning is None
 
-    def test_an_earlier_moment(self, offers: Offers) -> None:
+    def test_an_earlier_moment(self, offers: Cooldown) -> None:
         """A moment's page has what was there, of that what is old enough now; with nothing there is no project."""
         assert read(offers.mirrored_page(SIX, PAGE, "json", NOW - timedelta(days=4)))["versions"] == ["0.0"]
         with pytest.raises(NotFound, match="there was no project 'six' then"):
             offers.mirrored_page(SIX, PAGE, "json", NOW - timedelta(days=10))
 
 
-def refused(offers: Offers, number: int, page: Page | None = PAGE, **details: Any) -> str | None:
+def refused(offers: Cooldown, number: int, page: Page | None = PAGE, **details: Any) -> str | None:
     """Ask for a file; return the refusal's sentence."""
     arguments: dict[str, Any] = {
         "moment": None,
+        "is_asked": True,
         "is_stored": False,
         "stored_at": None,
-        "find_page": lambda: page,
         **details,
     }
+    offers.inner = Listing(arguments.pop("find_page", lambda: page))
     try:
-        offers.check_file(SIX, Filename(f"six-{number}.0.tar.gz"), **arguments)
+        offers.check_file(FileQuery(name=SIX, filename=Filename(f"six-{number}.0.tar.gz"), **arguments))
     except (Forbidden, NotFound) as refusal:
         return f"{refusal.status} {refusal.message}"
     return None
@@ -226,7 +247,7 @@ def ask_never() -> Page:
 
 
 class TestFiles:
-    def test_too_young(self, offers: Offers, clock: Clock) -> None:
+    def test_too_young(self, offers: Cooldown, clock: Clock) -> None:
         """A file is refused until its time has come, and the sentence says when that is."""
         sentence = (
             "403 six-1.0.tar.gz is held back until 2026-11-25T10:20:30.000000Z: "
@@ -239,7 +260,7 @@ class TestFiles:
         assert refused(offers, 1, find_page=ask_never) is None
 
     @pytest.mark.parametrize("time", BAD_TIMES)
-    def test_of_unknown_age(self, offers: Offers, time: object) -> None:
+    def test_of_unknown_age(self, offers: Cooldown, time: object) -> None:
         """A file of which nobody knows the age is refused, until it has been stored for so long."""
         page = as_page(upstream_page(time))
         assert refused(offers, 0, page) == (
@@ -250,17 +271,17 @@ class TestFiles:
         assert "held back until 2026-11-27T10:20:30" in str(refused(offers, 0, page, **stored))
         assert refused(offers, 0, page, is_stored=True, stored_at=NOW - WEEK) is None
 
-    def test_stored_long_ago(self, offers: Offers) -> None:
+    def test_stored_long_ago(self, offers: Cooldown) -> None:
         """What was stored long ago is delivered without a look at any page."""
         assert refused(offers, 1, find_page=ask_never, is_stored=True, stored_at=NOW - WEEK) is None
 
-    def test_not_listed(self, offers: Offers) -> None:
+    def test_not_listed(self, offers: Cooldown) -> None:
         """A file that is neither listed nor stored is absent; one that was stored lately may be too young."""
         assert refused(offers, 7) == "404 project 'six' has no file 'six-7.0.tar.gz'"
         assert refused(offers, 7, None) == "404 project 'six' has no file 'six-7.0.tar.gz'"
         assert "held back until 2026-11-30T10:20:30" in str(refused(offers, 7, is_stored=True, stored_at=NOW))
 
-    def test_an_earlier_moment(self, offers: Offers) -> None:
+    def test_an_earlier_moment(self, offers: Cooldown) -> None:
         """At a moment there are the files uploaded by then, and stored ones that are not listed any more."""
         moment = NOW - timedelta(days=6)
         assert refused(offers, 0, moment=moment) is None
@@ -269,14 +290,15 @@ class TestFiles:
         assert "held back" in str(refused(offers, 1, moment=NOW - timedelta(days=4)))
 
 
-def test_what_is_out_of_use_now(offers: Offers) -> None:
+def test_what_is_out_of_use_now(clock: Clock) -> None:
     """A project's earlier state is without what was removed since, and quarantined when it is now."""
+    past = Past(Renderer(), now=clock)
     long_ago = datetime(2024, 11, 23, 10, 20, 30, 40, tzinfo=UTC)  # when they were uploaded
     removed = project(file(), file("demo-2.0.tar.gz", version="2.0", removed=True))
-    page = read(offers.private_page(removed, "json", long_ago))
+    page = read(past.page(removed, "json", long_ago))
     assert [each["filename"] for each in page["files"]] == ["demo-1.0-py3-none-any.whl"]
     closed = project(file(), seq=2, status="quarantined", reason="odd")
-    page = read(offers.private_page(closed, "json", long_ago))
+    page = read(past.page(closed, "json", long_ago))
     assert (page["files"], page["project-status"]) == ([], {"status": "quarantined", "reason": "odd"})
     with pytest.raises(NotFound, match="there was no project 'demo' then"):
-        offers.private_page(removed, "json", long_ago - timedelta(microseconds=1))
+        past.page(removed, "json", long_ago - timedelta(microseconds=1))
