@@ -94,6 +94,18 @@ def levels(graph: Graph) -> int:
     return max(heights.values())
 
 
+def count_calls(root: Path) -> tuple[int, int]:
+    """Return how many parameters take a callable, and how many functions return one that needs no argument."""
+    taken = given = 0
+    for path in find_modules(root).values():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                annotations = [argument.annotation for argument in ast.walk(node.args) if isinstance(argument, ast.arg)]
+                taken += sum("Callable" in ast.unparse(each) for each in annotations if each is not None)
+                given += node.returns is not None and "Callable[[]" in ast.unparse(node.returns)
+    return taken, given
+
+
 def figures(root: Path) -> dict[str, object]:
     """Return what the floor plan comes to."""
     modules, graph = find_modules(root), module_graph(root)
@@ -104,6 +116,7 @@ def figures(root: Path) -> dict[str, object]:
     lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in modules.items()}
     longest = max(lengths, key=lengths.__getitem__)
     circle = find_circle(graph)
+    taken, given = count_calls(root)
     return {
         "modules": sum(lying.values()),
         "at the top": {package: lying[package] for package in PACKAGES},
@@ -114,6 +127,8 @@ def figures(root: Path) -> dict[str, object]:
         "levels of modules": None if circle else levels(graph),
         "longest module": f"{longest}, {lengths[longest]} lines",
         "modules over 300 lines": sum(length > 300 for length in lengths.values()),
+        "parameters that take a callable": taken,
+        "functions that return a call": given,
         "lines": sum(lengths.values()),
     }
 

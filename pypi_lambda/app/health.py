@@ -10,9 +10,11 @@ from threading import Lock
 
 from indexer.errors import CorruptObject, Missing, StoreUnavailable
 from indexer.json_bytes import encode_json
+from indexer.store.base import ObjectStore
 from indexer.value import value
 from pypi_lambda import __version__
 from pypi_lambda.http.model import NO_SNIFFING, Response
+from pypi_lambda.settings import Settings, default_upstream
 from pypi_lambda.view.index import Index
 from pypi_lambda.view.view import View
 
@@ -98,3 +100,15 @@ class Health:
         if view.tail_length > LONG_TAIL:
             reasons.append("the snapshot is far behind the log")
         return reasons
+
+
+def find_advice(store: ObjectStore, settings: Settings) -> str | None:
+    """Return what is known to keep all files of the upstream away, with the cure, or None where nothing is."""
+    if not settings.has_upstream:
+        return None
+    from indexer.upstream.url import parse_index_url
+    from pypi_lambda.mirror.file_hosts import find_hosts, sentence
+
+    index_url = parse_index_url(settings.upstream_index_url or default_upstream()).root
+    hosts, _ = find_hosts(store, index_url, settings.upstream_private_hosts)
+    return sentence(hosts) if hosts else None

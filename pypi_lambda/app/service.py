@@ -251,15 +251,18 @@ class Service:
     @part
     def health(self) -> "Health":
         """Whether this process can answer."""
-        from pypi_lambda.app.health import Health
+        from pypi_lambda.app import health
 
-        return Health(self.index, now=self.now, clock=self.clock, find_advice=self._find_advice)
+        find_advice = partial(health.find_advice, self.store, self.settings)
+        return health.Health(self.index, now=self.now, clock=self.clock, find_advice=find_advice)
 
     def render_metrics(self) -> bytes:
         """Return the text of the metrics."""
         from pypi_lambda.metrics.prometheus import render
 
-        return render(self.metrics.read(), self.metrics.read_counts(), gauges(self.index))
+        view = self.index.view
+        gauges = {"log_seq": view.current.head.seq, "tail_length": view.tail_length}
+        return render(self.metrics.read(), self.metrics.read_counts(), gauges)
 
     def count_page(self, *, kept: bool) -> None:
         """Count a project's page, by whether it was kept in memory."""
@@ -286,9 +289,6 @@ class Service:
         from pypi_lambda.mirror.uses import Uses
 
         return Uses(self.store, now=self.now, run=run_in_thread)
-
-    def _find_advice(self) -> str | None:
-        return find_advice(self.store, self.settings)
 
 
 def _hold_back(offer: "Offer", service: Service, is_dated: bool) -> "Offer":
@@ -332,21 +332,3 @@ def make_service(
 
 def _note_nothing(_stat: "Stat") -> None:
     """Mirrored files are kept for ever, whenever they were used."""
-
-
-def find_advice(store: ObjectStore, settings: Settings) -> str | None:
-    """Return what is known to keep all files of the upstream away, with the cure, or None where nothing is."""
-    if not settings.has_upstream:
-        return None
-    from indexer.upstream.url import parse_index_url
-    from pypi_lambda.mirror.file_hosts import find_hosts, sentence
-
-    index_url = parse_index_url(settings.upstream_index_url or default_upstream()).root
-    hosts, _ = find_hosts(store, index_url, settings.upstream_private_hosts)
-    return sentence(hosts) if hosts else None
-
-
-def gauges(index: Index) -> dict[str, float]:
-    """Return what can be read off a process at any moment."""
-    view = index.view
-    return {"log_seq": view.current.head.seq, "tail_length": view.tail_length}

@@ -58,7 +58,8 @@ def set_up(url: str) -> None:
     from indexer.store.open import open_store
     from indexer.store.probe import check_store
     from pypi_lambda.access.admin import Users, add_first_user
-    from pypi_lambda.app.service import find_advice, renderer_of
+    from pypi_lambda.app.health import find_advice
+    from pypi_lambda.app.service import renderer_of
 
     settings = read_settings_here(None, None)
     store = open_store(settings.bucket, settings.repo_base_prefix, region=settings.bucket_region)

@@ -23,9 +23,9 @@ from pypi_lambda.cooldown.choice import UNPROVED, choose, is_old, proved_only, r
 from pypi_lambda.cooldown.moments import find_moment
 from pypi_lambda.http.faults import Forbidden, NotFound
 from pypi_lambda.mirror.failures import left_out
-from pypi_lambda.mirror.offer import FileQuery, Filter, Offer
+from pypi_lambda.mirror.offer import FileQuery, Filter, Offer, page_with
 from pypi_lambda.shared import Cache
-from pypi_lambda.view.index import Page, page_with
+from pypi_lambda.view.index import Page
 from pypi_lambda.view.policy import Policy
 
 PAGE_CACHE_BYTES = 33_554_432  # 32 MiB of compressed pages, beside those that they were made of

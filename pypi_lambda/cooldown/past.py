@@ -14,8 +14,9 @@ from indexer.simple.page import Renderer
 from indexer.value import replace
 from pypi_lambda.cooldown.moments import parse_moment
 from pypi_lambda.http.faults import NotFound
+from pypi_lambda.mirror.offer import page_with
 from pypi_lambda.shared import Cache
-from pypi_lambda.view.index import Page, page_with
+from pypi_lambda.view.index import Page
 
 PAGE_CACHE_BYTES = 8_388_608  # 8 MiB of compressed pages of the moments that were asked for last
 

@@ -4,16 +4,25 @@ A filter is a module with one class that has an `Offer` inside and is one itself
 inner one for the rest. `pypi_lambda.app.service.FILTERS` says which there are.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from indexer.json_bytes import encode_json
+from indexer.simple.page import compress
 from indexer.value import value
+from pypi_lambda.view.index import page_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from indexer.names import Filename, ProjectName
+    from indexer.simple.page import Renderer
     from indexer.store.reads import Reads
     from pypi_lambda.view.index import Page
+
+
+def page_with(content: Any, extension: str, renderer: "Renderer") -> "Page":
+    """Return the page with this content, written as `json` or `html`."""
+    return page_of(compress(encode_json(content) if extension == "json" else renderer.html(content)))
 
 
 @value

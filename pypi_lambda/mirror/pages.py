@@ -112,8 +112,7 @@ class MirroredPages:
     def find_sources(self, name: ProjectName) -> "Mapping[Filename, Source] | None":
         """Return where a project's files come from, by file name, or None when the upstream has no such project.
 
-        Raises:
-            UpstreamUnavailable: as for `find_page`.
+        Fails as `find_page` does.
         """
         kept = self._current(name, read_ahead(self._store, self.keys_to_read(name)))
         sources = None if kept is None else self._kept.find_sources(name, kept.check)
@@ -127,7 +126,7 @@ class MirroredPages:
         return sources
 
     def find_last(self, name: ProjectName) -> Page | None:
-        """Return the last page of a project, without asking anybody, or None when none is stored."""
+        """Return the last page of a project that is kept, without asking anybody."""
         return self._kept.find_last(name)
 
     def find_dropped(self, name: ProjectName, filename: Filename) -> str | None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from indexer.derive.rebuild import get_project, load_snapshot, with_filter
 from indexer.errors import CorruptObject, Missing
-from indexer.json_bytes import encode_json
 from indexer.keys import PAGES
 from indexer.log.events import Event
 from indexer.log.log import ORIGIN, Log, head_of
@@ -57,11 +56,6 @@ def page_of(body: bytes) -> Page:
     The tag is weak: the same page may be sent with or without compression.
     """
     return Page(body=body, etag=f'W/"{blake2b(body, digest_size=16).hexdigest()}"')
-
-
-def page_with(content: Any, extension: str, renderer: Renderer) -> Page:
-    """Return the page with this content, written as `json` or `html`."""
-    return page_of(compress(encode_json(content) if extension == "json" else renderer.html(content)))
 
 
 @value

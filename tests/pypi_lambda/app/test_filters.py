@@ -17,8 +17,8 @@ from pypi_lambda.clock import new_id, utc_now
 from pypi_lambda.command.context import Context
 from pypi_lambda.http.faults import Forbidden
 from pypi_lambda.manage.registry import parse_command
-from pypi_lambda.mirror.offer import FileQuery, Filter, Offer
-from pypi_lambda.view.index import Page, page_with
+from pypi_lambda.mirror.offer import FileQuery, Filter, Offer, page_with
+from pypi_lambda.view.index import Page
 from tests.support.apps import HTML, JSON, Site, running_site
 from tests.support.distributions import Distribution, make_wheel
 

@@ -13,7 +13,7 @@ from indexer.keys import HOSTS_KEY
 from indexer.names import ProjectName
 from indexer.upstream.client import Upstream
 from indexer.value import replace
-from pypi_lambda.app.service import find_advice
+from pypi_lambda.app.health import find_advice
 from pypi_lambda.cli.why import lines_of
 from pypi_lambda.mirror.file_hosts import find_hosts, look, within
 from tests.support.apps import Site, running_site
