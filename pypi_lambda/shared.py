@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import cached_property
 from threading import Event, Lock, Thread
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from indexer.errors import IndexerError
 
@@ -117,19 +117,16 @@ class SharedWork(Generic[Result]):
             run.done.set()
 
 
-class part(cached_property[Value]):  # noqa: N801 - a decorator, as `property` is
-    """A part of something that has a `lock`: made when it is first wanted, once, whichever threads want it at once."""
+if TYPE_CHECKING:
+    part = cached_property
+else:
 
-    @overload
-    def __get__(self, instance: None, owner: type[object] | None = None) -> Self: ...
+    class part(cached_property):  # noqa: N801 - a decorator, as `property` is
+        """A part of something that has a `lock`: made when it is first wanted, once, whichever threads want it."""
 
-    @overload
-    def __get__(self, instance: object, owner: type[object] | None = None) -> Value: ...
-
-    def __get__(self, instance: Any, owner: type[object] | None = None) -> Self | Value:
-        """Return the part; later ones are found in the instance, without this."""
-        if instance is None:
-            return self
-        with instance.lock:  # `cached_property` has none from Python 3.12 on
-            made: Value = super().__get__(instance, owner)
-            return made
+        def __get__(self, instance: Any, owner: type[object] | None = None) -> Any:
+            """Return the part; later ones are found in the instance, without this."""
+            if instance is None:
+                return self
+            with instance.lock:  # `cached_property` has none from Python 3.12 on
+                return super().__get__(instance, owner)

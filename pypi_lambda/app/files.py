@@ -19,7 +19,6 @@ from pypi_lambda.app.delivery import IMMUTABLE, exceeds_limit
 from pypi_lambda.app.service import Service
 from pypi_lambda.http.faults import Forbidden, NotFound
 from pypi_lambda.http.model import NO_SNIFFING, PLAIN_TEXT, Request, Response
-from pypi_lambda.mirror.offer import FileQuery
 from pypi_lambda.view.index import NOTHING, Wanted
 from pypi_lambda.view.view import CLOSED_STANDINGS, Standing, View
 
@@ -116,6 +115,8 @@ class Files:
         return self._service.delivery.send(request, asked.cache_key, stat)
 
     def _check_offered(self, standing: Standing, asked: Asked, reads: Reads) -> None:
+        from pypi_lambda.mirror.offer import FileQuery  # a page is asked for without it
+
         taken = _find_taken(asked, reads)
         file = FileQuery(
             name=asked.name,
