@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RENDERER_VERSION = 4  # a change of what is rendered needs a new number: pages are written once
 LISTING_VERSION = 2  # likewise of what is made of an upstream's page: those are asked for again
 GZIP_LEVEL = 6  # 9 takes twice the time and saves 1 %
-MAX_PAGE_BYTES = 67_108_864  # 64 MiB unpacked: the largest public page, of 30,000 files, has 15
+MAX_PAGE_BYTES = 67_108_864  # 64 MiB unpacked: the largest public page that we know, of 46,724 files, has 21
 
 
 @value

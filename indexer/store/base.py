@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from indexer.errors import InvalidValue
 from indexer.value import value
 
-MAX_OBJECT_BYTES = 268_435_456  # 256 MiB: far above any object read whole (names list 4 MB, largest page 2 MB)
+MAX_OBJECT_BYTES = 268_435_456  # 256 MiB: far above any object read whole (names list 4 MB, ddtrace's page 5 MB packed)
 AT_ONCE = 64  # objects that are read or written side by side; a bucket is asked for 16 of them at any moment
 CHUNK_BYTES = 1_048_576  # 1 MiB: what streaming reads hold in memory at a time
 BINARY = "application/octet-stream"

@@ -26,7 +26,7 @@ from pypi_lambda.view.view import View
 if TYPE_CHECKING:
     from pypi_lambda.view.policy import Policy
 
-PAGE_CACHE_BYTES = 67_108_864  # 64 MiB of compressed pages: the largest has 0.5 MB, most have 5 KB
+PAGE_CACHE_BYTES = 67_108_864  # 64 MiB of compressed pages: the largest that we know has 5 MB, most have 5 KB
 PROJECT_CACHE_FILES = 50_000  # decoded projects, some 600 bytes a file: 30 MB
 RECENT_BYTES = 8_388_608  # 8 MiB of users' records, metadata, and what is known of files; where staleness is permitted
 RECENT_BYTES_EACH = 1_024  # what one takes beside its content
