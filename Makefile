@@ -9,8 +9,8 @@ export MINISTACK_VENV := $(CURDIR)/.venv-ministack
 run: .venv/run  ## start the index on http://127.0.0.1:8080 over ./data
 	$(BIN)/serverless-pypi serve
 
-test: .venv/test $(MINISTACK)  ## run all tests but those that need the public index
-	$(BIN)/pytest -n 2 --dist loadfile -m "not e2e"
+test: .venv/test $(MINISTACK)  ## run all tests but those that need the public index, and say what they leave unrun
+	$(BIN)/pytest -n 2 --dist loadfile -m "not e2e" --cov --cov-report=term-missing:skip-covered
 
 pythons: .venv/test $(MINISTACK)  ## run them under each Python found here: PYTHONS="python3.14 ..." PART=units|function|integration
 	$(BIN)/python -m tests.pythons $(if $(PART),--part $(PART)) $(PYTHONS)
@@ -62,7 +62,7 @@ lock: .venv/test  ## renew deploy/requirements.txt, the versions that the zip ho
 	$(BIN)/python -m deploy.lock
 
 clean:  ## remove what these commands made, but not ./data
-	rm -rf .venv .venv-ministack .venv-pythons .matrix-cache build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-ministack .venv-pythons .matrix-cache build dist .mypy_cache .ruff_cache .hypothesis .coverage* *.egg-info
 
 .venv/pip:
 	$(PYTHON) -m venv .venv

