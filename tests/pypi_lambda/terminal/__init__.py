@@ -1,0 +1,1 @@
+"""Tests of `pypi_lambda.cli`."""
