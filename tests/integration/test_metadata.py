@@ -8,7 +8,7 @@ import pytest
 from tests.integration.clients import Clients
 from tests.integration.commands import Finished, Place
 from tests.integration.running import Server, serving
-from tests.pypi_lambda.mirror.test_wheel_metadata import NO_METADATA
+from tests.pypi_lambda.mirror.test_metadata import NO_METADATA
 from tests.support.distributions import make_wheel
 from tests.support.fake_upstream import FakeUpstream
 from tests.support.odd_wheels import INSTALLABLE, REFUSED_BY_UV, installable

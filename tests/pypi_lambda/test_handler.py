@@ -31,7 +31,7 @@ from tests.aws.lambda_control import INVOKE, INVOKE_DENIED
 from tests.aws.lambda_invocations import FunctionError
 from tests.aws.lambda_site import LambdaSite, running_function
 from tests.pypi_lambda.function.test_notifications import notification, rule_event
-from tests.pypi_lambda.manage.test_commands import S3_TEST_EVENT, SCHEDULED_EVENT
+from tests.pypi_lambda.manage.test_registry import S3_TEST_EVENT, SCHEDULED_EVENT
 from tests.support.builders import USERNAME, added, basic, contents, put_user, upload_form, write_log
 from tests.support.distributions import Distribution, make_metadata, make_wheel
 from tests.support.fake_upstream import FakeUpstream

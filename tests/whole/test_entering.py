@@ -58,12 +58,6 @@ def sites(folder: Path, site: Site, **settings: Any) -> AbstractContextManager[S
     return running_site(folder, store=site.store, **settings)
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with running_site(tmp_path) as site:
-        yield site
-
-
 class TestNames:
     @BOTH
     @pytest.mark.parametrize(

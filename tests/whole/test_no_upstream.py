@@ -28,11 +28,6 @@ FILE = f"/simple/six/{SIX.filename}"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
-
-
-@pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every connection fail the test."""
 

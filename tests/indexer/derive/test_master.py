@@ -22,11 +22,6 @@ DIGEST = names_digest(CONTENT)
 UPSTREAM = UpstreamNames(names_sha256=DIGEST, count=200, at=AT, filter=None)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
-
-
 @given(names=st.sets(any_names))
 def test_names_are_encoded_sorted(names: set[ProjectName]) -> None:
     """The same names give the same bytes, and so the same digest, whatever order they came in."""

@@ -81,11 +81,6 @@ HARM: list[Callable[[ObjectStore], None]] = [
 ]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
-
-
 def put_lists(store: ObjectStore) -> None:
     for content in LISTS:
         put_master(store, content)

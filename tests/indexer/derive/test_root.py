@@ -39,11 +39,6 @@ REFRESHED = UpstreamRefreshed(names_sha256=SHA256, count=len(UPSTREAM))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
-
-
-@pytest.fixture
 def full(store: FolderStore) -> FolderStore:
     put_master(store, CONTENT)
     return store

@@ -2,8 +2,6 @@
 
 import base64
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from indexer.log.events import FileAdded, FileRemoved
 from indexer.log.log import ORIGIN, Log
 from indexer.names import Filename, ProjectName
 from indexer.simple.page import Renderer, decode_page
-from tests.support.apps import JSON, Answer, Site, running_site
+from tests.support.apps import JSON, Answer, Site
 from tests.support.builders import added, file, project, sha256, upload_form
 from tests.support.distributions import Distribution, make_sdist, make_wheel
 
@@ -22,12 +20,6 @@ WHEEL = make_wheel("demo", "1.0")
 SDIST = make_sdist("demo", "1.0")
 NAME = Filename(WHEEL.filename)
 KEY = f"/simple/demo/{NAME}.provenance"
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with running_site(tmp_path) as site:
-        yield site
 
 
 def encoded(document: object) -> str:

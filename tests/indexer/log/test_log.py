@@ -39,11 +39,6 @@ for number in range(count):
 """
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
-
-
 def users(count: int, *, first: int = 1) -> list[UserPut]:
     return [UserPut(username=f"user-{number}", upload=False) for number in range(first, first + count)]
 

@@ -18,11 +18,6 @@ _OPEN = "from pathlib import Path; from indexer.store.folder import FolderStore;
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
-
-
-@pytest.fixture
 def open_again(tmp_path: Path) -> str:
     return _OPEN.format(root=str(tmp_path / "data"))
 

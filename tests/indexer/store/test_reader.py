@@ -15,11 +15,6 @@ from tests.support.distributions import make_wheel, make_zip
 CONTENT = bytes(range(256)) * 8
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path)
-
-
 def opened(store: FolderStore, content: bytes = CONTENT) -> io.BufferedReader:
     store.put("object", content)
     return open_object(store, "object", len(content))

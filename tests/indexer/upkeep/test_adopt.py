@@ -41,11 +41,6 @@ WHEEL = make_wheel("demo", "1.0", requires_python=">=3.9")
 SDIST = make_sdist("demo", "2.0")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
-
-
 def put(store: ObjectStore, distribution: Distribution) -> str:
     key = f"projects/{distribution.project}/{distribution.filename}"
     store.put(key, distribution.content)

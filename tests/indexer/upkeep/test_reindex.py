@@ -39,11 +39,6 @@ DIGEST = names_digest(encode_names(NORMALIZED))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
-
-
-@pytest.fixture
 def upstream() -> Iterator[FakeUpstream]:
     with FakeUpstream() as fake:
         fake.names = list(NAMES)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,11 +30,6 @@ from pypi_lambda.http.headers import parse_basic
 from tests.support.adversary import Adversary, Crash, Fault, Mischief
 from tests.support.builders import AT, basic, contents, ids, journal, write_log
 from tests.support.mirrors import PATIENCE_SECONDS
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path)
 
 
 @pytest.fixture

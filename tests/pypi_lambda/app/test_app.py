@@ -183,12 +183,6 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with running_site(tmp_path) as site:
-        yield site
-
-
 def page_headers(answer: Answer, content_type: str, **more: str) -> dict[str, str]:
     return {
         "Content-Type": content_type,

@@ -1,7 +1,6 @@
 """Rebuilds in the background: none is lost, few are made, and none disturbs anybody."""
 
 import logging
-from pathlib import Path
 from threading import Event
 
 import pytest
@@ -17,11 +16,6 @@ from tests.support.mirrors import PATIENCE_SECONDS
 
 RENDERER = Renderer()
 SNAPSHOT = "snapshot.msgpack.zst"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path)
 
 
 def seq(store: FolderStore) -> int:

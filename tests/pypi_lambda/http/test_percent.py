@@ -1,12 +1,23 @@
 """Percent-encoding, compared with the standard library's."""
 
+import unicodedata
+from contextlib import suppress
 from urllib.parse import quote, unquote_to_bytes
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pypi_lambda.http.percent import BrokenEscape, quote_part, quote_path, quote_query, unquote
+from pypi_lambda.http.faults import BadRequest, UriTooLong
+from pypi_lambda.http.percent import (
+    MAX_PATH_LENGTH,
+    BrokenEscape,
+    decode_path,
+    quote_part,
+    quote_path,
+    quote_query,
+    unquote,
+)
 
 
 @given(text=st.text())
@@ -43,3 +54,43 @@ def test_broken_escape(raw: bytes) -> None:
 def test_query_keeps_its_escapes() -> None:
     """A query is not encoded twice; only what may not stand in a URL is."""
     assert quote_query("a=%2F+b&c[]=1|ä\r\n") == "a=%2F+b&c%5B%5D=1%7C%C3%A4%0D%0A"
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("/simple/", "/simple/"),
+        (b"/simple/", "/simple/"),
+        ("", ""),
+        ("/caf\xc3\xa9", "/café"),
+        (b"/caf\xc3\xa9", "/café"),
+        ("/a+b!c d%zz", "/a+b!c d%zz"),
+    ],
+)
+def test_a_path_is_utf8_text(raw: bytes | str, expected: str) -> None:
+    """A server's Latin-1 characters and plain bytes give the same text, and nothing is decoded twice."""
+    assert decode_path(raw) == expected
+
+
+@pytest.mark.parametrize(
+    "raw", ["/\xff", b"/\xff", "/€", "/a\nb", "/a\x00", b"/\x7f", "/\xc2\x85", "/\xc3", "/\xed\xa0\x80"]
+)
+def test_a_path_that_is_no_text_is_refused(raw: bytes | str) -> None:
+    """Bytes that are not UTF-8 and control characters get 400."""
+    with pytest.raises(BadRequest, match="the path"):
+        decode_path(raw)
+
+
+def test_an_endless_path_is_refused() -> None:
+    """A path beyond the limit gets 414; one of just that length is read."""
+    assert decode_path("/" * MAX_PATH_LENGTH) == "/" * MAX_PATH_LENGTH
+    with pytest.raises(UriTooLong):
+        decode_path("/" * (MAX_PATH_LENGTH + 1))
+
+
+@given(st.text() | st.binary())
+@example("/" * (MAX_PATH_LENGTH + 1))
+def test_any_path_is_text_or_refused(raw: bytes | str) -> None:
+    """What is let through has no control character; nothing but the two refusals is raised."""
+    with suppress(BadRequest, UriTooLong):
+        assert not any(unicodedata.category(character) == "Cc" for character in decode_path(raw))

@@ -12,7 +12,6 @@ from indexer.log.events import Change, FileYanked, UserPut, UserRemoved, timesta
 from indexer.log.log import ORIGIN, Head, Log, head_of
 from indexer.names import ProjectName
 from indexer.store.base import ObjectStore
-from indexer.store.folder import FolderStore
 from indexer.value import replace
 from pypi_lambda.manage.audit import MAX_LOOKED_AT, parse_since
 from pypi_lambda.manage.registry import parse_command
@@ -26,11 +25,6 @@ def append(store: ObjectStore, *changes: Change, by: str = "me", at: str = AT, a
     for change in changes:
         after = head_of(log.append(after, change, by=by, at=at, id=new_id(), client="here"))
     return after
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ObjectStore:
-    return FolderStore(tmp_path)
 
 
 def seqs(done: dict[str, Any]) -> list[int]:
@@ -167,7 +161,7 @@ class TestWanted:
 
     def test_bounded_look(self, store: ObjectStore, tmp_path: Path) -> None:
         """Where hardly any event is wanted, an answer looks at so many and says where to go on."""
-        fill(tmp_path, MAX_LOOKED_AT + 10)
+        fill(tmp_path / "data", MAX_LOOKED_AT + 10)
         done = run_command(store, "log", {"user": "nobody"})
         assert (seqs(done), done["earlier"]) == ([], 11)
         done = run_command(store, "log", {"user": "nobody", "after": 0})

@@ -1,21 +1,21 @@
-"""A project's status, the list of projects, and what is known of one; reserved names."""
+"""A project's status, the list of projects, and what is known of one."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from indexer.errors import InvalidValue
-from indexer.log.events import FileRemoved, FileYanked, NamesReserved, NamesUnreserved, ProjectStatusSet
-from indexer.log.log import ORIGIN, Log
+from indexer.log.events import FileRemoved, FileYanked, ProjectStatusSet
 from indexer.names import ProjectName
 from indexer.store.base import ObjectStore
 from indexer.store.folder import FolderStore
 from pypi_lambda.manage.projects import MAX_LISTED
-from tests.support.builders import AT, added, contents, sha256, write_log
-from tests.support.contexts import run_command
+from tests.support.builders import AT, added, sha256, write_log
+from tests.support.contexts import changes, refusal, run_command
 
 DEMO = ProjectName("demo")
+
+
 WHEEL = added("demo")
 
 
@@ -25,20 +25,6 @@ def store(tmp_path: Path) -> ObjectStore:
     store = FolderStore(tmp_path)
     write_log(store, WHEEL)
     return store
-
-
-def changes(store: ObjectStore) -> list[object]:
-    """Return what happened since the fixture."""
-    return [event.change for event in Log(store).read_after(ORIGIN) if event.seq > 1]
-
-
-def refusal(store: ObjectStore, name: str, argument: object) -> str:
-    """Return the sentence with which a command is refused, and make sure that it changed nothing."""
-    before = contents(store)
-    with pytest.raises(InvalidValue) as caught:
-        run_command(store, name, argument)
-    assert contents(store) == before
-    return str(caught.value)
 
 
 class TestStatus:
@@ -149,39 +135,3 @@ class TestShow:
         """A project that is none is refused."""
         sentence = "invalid showProject.project 'nope': there is no private project of this name"
         assert refusal(store, "showProject", "nope") == sentence
-
-
-class TestNames:
-    def test_reserve(self, store: ObjectStore) -> None:
-        """Patterns are reserved in their normal form; those that were before change nothing."""
-        done = run_command(store, "reserve", {"patterns": ["Acme_*", "zoo"]})
-        assert done == {"changed": True, "added": ("acme-*", "zoo"), "reserved": ["acme-*", "zoo"]}
-        again = run_command(store, "reserve", ["acme-*", "new"])
-        assert again == {"changed": True, "added": ("new",), "reserved": ["acme-*", "new", "zoo"]}
-        assert run_command(store, "reserve", "ACME.*")["changed"] is False
-        assert changes(store) == [NamesReserved(patterns=("acme-*", "zoo")), NamesReserved(patterns=("new",))]
-
-    def test_unreserve(self, store: ObjectStore) -> None:
-        """A reserved pattern is reserved no longer."""
-        run_command(store, "reserve", ["acme-*", "zoo"])
-        done = run_command(store, "unreserve", "Zoo")
-        assert done == {"changed": True, "removed": ("zoo",), "reserved": ["acme-*"]}
-        assert changes(store)[1:] == [NamesUnreserved(patterns=("zoo",))]
-        assert run_command(store, "reserved") == {"reserved": ("acme-*",)}
-
-    @pytest.mark.parametrize(
-        ("command", "argument", "sentence"),
-        [
-            ("unreserve", ["acme-x", "zoo"], "invalid unreserve.patterns 'acme-x': reserved is zoo"),
-            ("unreserve", "nope", "invalid unreserve.patterns 'nope': reserved is zoo"),
-            ("reserve", [], "invalid reserve []: patterns of project names, such as 'acme-*'"),
-            ("reserve", None, "invalid reserve None: patterns of project names, such as 'acme-*'"),
-            ("reserve", ["ok", "-x"], "invalid reserve '-x': a normalised project name, in which '*' stands for "),
-            ("reserve", "a b", "invalid reserve 'a b': a normalised project name, in which '*' stands for "),
-            ("reserve", ["x"] * 1_001, "invalid reserve '1,001 patterns': at most 1,000 at once"),
-        ],
-    )
-    def test_nonsense(self, store: ObjectStore, command: str, argument: object, sentence: str) -> None:
-        """What is not reserved, and what is no pattern, is refused as a whole."""
-        run_command(store, "reserve", "zoo")
-        assert refusal(store, command, argument).startswith(sentence)

@@ -25,11 +25,6 @@ LONG_AGO = "2024-05-06T07:08:09.000000Z"
 ALLOWED = {"upstream_allow": ("s*", "demo")}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
-
-
 def why(store: FolderStore, project: str, filename: str | None = None, **context: Any) -> dict[str, Any]:
     argument = {"project": project} | ({} if filename is None else {"filename": filename})
     return run_command(store, "why", argument, **context)

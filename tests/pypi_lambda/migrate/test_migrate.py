@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,12 +41,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
         return FolderStore(tmp_path / "data")
     server: S3Server = request.getfixturevalue("seaweedfs")
     return S3Store(BUCKET, f"migrate-{tmp_path.name}", environ=server.environ)
-
-
-@pytest.fixture
-def upstream() -> Iterator[FakeUpstream]:
-    with FakeUpstream() as fake:
-        yield fake
 
 
 def files(store: ObjectStore, project: str = "demo") -> dict[str, File]:

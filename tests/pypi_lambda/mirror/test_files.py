@@ -35,17 +35,6 @@ FILE_PATH = f"/simple/six/{FILE}"
 
 
 @pytest.fixture
-def upstream() -> Iterator[FakeUpstream]:
-    with FakeUpstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
-
-
-@pytest.fixture
 def clock() -> Clock:
     return Clock()
 

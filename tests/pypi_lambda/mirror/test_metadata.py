@@ -21,7 +21,7 @@ from indexer.store.reads import read_ahead
 from pypi_lambda.http.faults import NotFound
 from pypi_lambda.mirror.files import Mirror
 from pypi_lambda.mirror.metadata import NoMetadata
-from tests.pypi_lambda.mirror.test_mirror import cached
+from tests.pypi_lambda.mirror.test_files import cached
 from tests.support.apps import HTML, JSON, Site, running_site
 from tests.support.distributions import make_metadata, make_sdist, make_wheel
 from tests.support.fake_upstream import LOGIN_PAGE, FakeUpstream
@@ -34,17 +34,6 @@ FILE = Filename(BIG.filename)
 METADATA = Filename(f"{FILE}.metadata")
 KEY = cache_key(SIX, METADATA)
 DEMO = ProjectName("demo")
-
-
-@pytest.fixture
-def upstream() -> Iterator[FakeUpstream]:
-    with FakeUpstream() as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
 
 
 @pytest.fixture

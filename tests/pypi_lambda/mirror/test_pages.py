@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -58,11 +57,6 @@ def upstream() -> Iterator[FakeUpstream]:
     with FakeUpstream() as upstream:
         upstream.add(OLD)
         yield upstream
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -57,12 +57,6 @@ def store(tmp_path: Path) -> FolderStore:
     store = FolderStore(tmp_path / "data")
     put_user(store)
     return store
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with running_site(tmp_path) as site:
-        yield site
 
 
 def publisher(

@@ -34,11 +34,6 @@ ONE = encode_names([ProjectName("six"), ProjectName("numpy")])
 TWO = encode_names([ProjectName("six"), ProjectName("brand-new")])
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
-
-
 class Clock:
     """Seconds that pass when a test says so."""
 

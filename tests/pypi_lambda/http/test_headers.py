@@ -1,22 +1,15 @@
-"""What request headers mean, and what request errors answer."""
+"""What request headers mean."""
 
 import base64
-import unicodedata
 from contextlib import suppress
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pypi_lambda.http.faults import (
-    BadRequest,
-    MethodNotAllowed,
     NotAcceptable,
     RangeNotSatisfiable,
-    RequestError,
-    Unauthorized,
-    Unavailable,
-    UriTooLong,
 )
 from pypi_lambda.http.headers import (
     MAX_HEADER_LENGTH,
@@ -27,11 +20,12 @@ from pypi_lambda.http.headers import (
     parse_basic,
     parse_range,
 )
-from pypi_lambda.http.model import REASONS, Response
-from pypi_lambda.http.percent import MAX_PATH_LENGTH, decode_path
 
 V1 = "application/vnd.pypi.simple.v1"
+
+
 LATEST = "application/vnd.pypi.simple.latest"
+
 
 # Real ones, in this order: pip 26.3 (_internal/index/collector.py), uv 0.13.9 (in its binary), poetry 2
 # (repositories/http_repository.py), pypi-simple 1.8 (three of its constants), curl, Firefox, Java's HttpURLConnection.
@@ -92,6 +86,7 @@ ACCEPTED = [
     (f"application/vnd.pypi.simple.v2+json, {V1}+html;q=0.1", Format.HTML),
     ("garbage, text/html;q=0.1", Format.LEGACY_HTML),
 ]
+
 
 REFUSED = [
     "application/json",
@@ -155,6 +150,8 @@ def test_an_endless_accept_is_not_acceptable() -> None:
 header_pieces = st.sampled_from(
     ["text/html", "*/*", f"{V1}+json", "application/*", ";", "q", "=", "0", "0.5", "1", ",", " ", '"', "\\", "*", "/"]
 )
+
+
 header_text = st.text() | st.lists(header_pieces).map("".join)
 
 
@@ -351,74 +348,3 @@ typed = st.text(st.characters(exclude_categories=["Cc", "Cs"]))
 def test_credentials_come_back_as_they_were_sent(username: str, password: str) -> None:
     """Whatever a client encodes as UTF-8 is what is compared."""
     assert parse_basic(basic(f"{username}:{password}")) == (username, password)
-
-
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        ("/simple/", "/simple/"),
-        (b"/simple/", "/simple/"),
-        ("", ""),
-        ("/caf\xc3\xa9", "/café"),
-        (b"/caf\xc3\xa9", "/café"),
-        ("/a+b!c d%zz", "/a+b!c d%zz"),
-    ],
-)
-def test_a_path_is_utf8_text(raw: bytes | str, expected: str) -> None:
-    """A server's Latin-1 characters and plain bytes give the same text, and nothing is decoded twice."""
-    assert decode_path(raw) == expected
-
-
-@pytest.mark.parametrize(
-    "raw", ["/\xff", b"/\xff", "/€", "/a\nb", "/a\x00", b"/\x7f", "/\xc2\x85", "/\xc3", "/\xed\xa0\x80"]
-)
-def test_a_path_that_is_no_text_is_refused(raw: bytes | str) -> None:
-    """Bytes that are not UTF-8 and control characters get 400."""
-    with pytest.raises(BadRequest, match="the path"):
-        decode_path(raw)
-
-
-def test_an_endless_path_is_refused() -> None:
-    """A path beyond the limit gets 414; one of just that length is read."""
-    assert decode_path("/" * MAX_PATH_LENGTH) == "/" * MAX_PATH_LENGTH
-    with pytest.raises(UriTooLong):
-        decode_path("/" * (MAX_PATH_LENGTH + 1))
-
-
-@given(st.text() | st.binary())
-@example("/" * (MAX_PATH_LENGTH + 1))
-def test_any_path_is_text_or_refused(raw: bytes | str) -> None:
-    """What is let through has no control character; nothing but the two refusals is raised."""
-    with suppress(BadRequest, UriTooLong):
-        assert not any(unicodedata.category(character) == "Cc" for character in decode_path(raw))
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "headers"),
-    [
-        (BadRequest("no"), 400, ()),
-        (Unauthorized("no"), 401, (("WWW-Authenticate", 'Basic realm="serverless-pypi", charset="UTF-8"'),)),
-        (Unavailable("no", retry_after_seconds=30), 503, (("Retry-After", "30"),)),
-    ],
-)
-def test_an_error_answers_in_plain_text(error: RequestError, status: int, headers: tuple[tuple[str, str], ...]) -> None:
-    """The message is the body, no browser takes it for markup, and the headers the status asks for are there."""
-    expected = (("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"), *headers)
-    assert error.response() == Response(status=status, headers=expected, body=b"no\n")
-
-
-def test_a_wrong_method_is_told_the_right_ones() -> None:
-    """405 names what is allowed, and shows only the beginning of an endless method."""
-    error = MethodNotAllowed("DELETE" * 100, allowed=("GET", "HEAD"))
-    assert error.headers == (("Allow", "GET, HEAD"),)
-    assert error.message == f"{('DELETE' * 100)[:40]!r} is not possible here, only GET, HEAD"
-
-
-def test_an_error_can_say_anything() -> None:
-    """A message with half of a surrogate pair, as hostile JSON can hold, is still sent."""
-    assert BadRequest("\ud800").response().body == b"?\n"
-
-
-def test_every_error_has_a_reason() -> None:
-    """No status of an error is without its words."""
-    assert {error.status for error in RequestError.__subclasses__()} <= REASONS.keys()
