@@ -224,6 +224,8 @@ class App:
         _, view, reads = self._read(request, wanted)
         page = self._page(view, name, extension, reads, moment)
         self._service.count_page(kept=not wanted.pages)
+        if view.standing(name) is Standing.PRIVATE:
+            page = self._service.page_delivery.with_addresses(request, name, page)
         response = self._service.page_delivery.send_project(request, page, page_format)
         if response is None:
             page = self._page(view, name, "json", reads, moment)

@@ -7,15 +7,19 @@ who may see it, is decided by then.
 RFC 9110 (8.8.3 entity tags, 12.5.5 Vary, 13 conditional requests, 14 ranges), RFC 1952 (gzip), RFC 8246 (immutable).
 """
 
+import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from indexer.derive.snapshot import Snapshot
 from indexer.errors import Missing
+from indexer.keys import PROVENANCE
 from indexer.names import ProjectName
-from indexer.simple.page import decompress
+from indexer.simple.page import compress, decompress
 from indexer.store.base import CACHE_FOREVER, ObjectStore, Stat
+from indexer.value import replace
+from pypi_lambda.http.address import find_root
 from pypi_lambda.http.faults import NotFound
 from pypi_lambda.http.headers import Format, accepts_gzip, not_modified, parse_range
 from pypi_lambda.http.model import NO_SNIFFING, Request, Response
@@ -33,6 +37,9 @@ SIGNED_SECONDS = 900  # a slow client starts late; the download itself may take 
 # least.
 REUSED_SECONDS = 600
 MAX_SIGNED = 4_096  # URLs of about 500 bytes kept per process
+MAX_REMEMBERED = 4_096  # pages without provenance
+# In JSON an unescaped quotation mark ends a text, and in HTML's attributes there is none.
+_RELATIVE = re.compile(rb'(?:,"provenance":"| data-provenance=")(?!https?:)')
 IMMUTABLE = ("Cache-Control", CACHE_FOREVER)
 
 
@@ -115,6 +122,7 @@ class PageDelivery:
         self._renderer = renderer
         self._policy = policy
         self._get_listings = cache(self._make_listings)
+        self._without_provenance: Cache[tuple[ProjectName, str], bool] = Cache(MAX_REMEMBERED)
 
     def send_project(self, request: Request, page: Page, page_format: Format) -> Response | None:
         """Return the response with a project's page, or None where the front door is too narrow for it.
@@ -140,6 +148,23 @@ class PageDelivery:
             page_format: what the copy is in.
         """
         return self._copies().redirect_to_page(request, name, page, page_format, self._renderer)
+
+    def with_addresses(self, request: Request, name: ProjectName, page: Page) -> Page:
+        """Return a private page with absolute addresses of provenance, where the index's own address is known.
+
+        PEP 740: "The value … MUST be a fully qualified URL". pypi_simple refuses a whole page that has another.
+        """
+        if self._without_provenance.find((name, page.etag)):
+            return page
+        content = decompress("a page", page.body)
+        if PROVENANCE.encode() not in content:
+            self._without_provenance.put((name, page.etag), value=True, cost=1)
+            return page
+        root = find_root(request)
+        if root is None:
+            return page
+        address = f"{root}/simple/{name}/".encode()
+        return replace(page, body=compress(_RELATIVE.sub(lambda found: found[0] + address, content)))
 
     def send_root(self, request: Request, snapshot: Snapshot, page_format: Format) -> Response:
         """Return the response with the listing of the snapshot's projects, or that leads to it."""

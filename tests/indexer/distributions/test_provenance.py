@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from pypi_simple import ProjectPage
 
 from indexer.distributions.provenance import MAX_BYTES, STATEMENT, make_provenance
 from indexer.errors import InvalidValue
@@ -64,7 +65,12 @@ def test_served(site: Site) -> None:
     found = attestation()
     assert upload(site, WHEEL, [found]).status == 200
     [wire] = json.loads(site.get("/simple/demo/", accept=JSON).body)["files"]
-    assert wire["provenance"] == f"{NAME}.provenance"
+    assert wire["provenance"] == f"{NAME}.provenance"  # nobody says where the index is
+    page = json.loads(site.get("/simple/demo/", accept=JSON, headers={"host": "pypi.example"}).body)
+    assert page["files"][0]["provenance"] == f"http://pypi.example{KEY}"
+    assert ProjectPage.from_json_data(page).packages[0].provenance_url == f"http://pypi.example{KEY}"
+    html = site.get("/simple/demo/", accept="text/html", headers={"host": "h", "x-forwarded-proto": "https"}).text
+    assert f' data-provenance="https://h{KEY}"' in html
     assert wire["_provenance"]["verified"] is False
     answer = site.get(KEY)
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/vnd.pypi.integrity.v1+json")
