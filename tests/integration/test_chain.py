@@ -44,8 +44,12 @@ def second(first: Server, tmp_path: Path) -> Iterator[Server]:
 
 def public(page: dict[str, Any]) -> dict[str, Any]:
     """Return a page without what is private to an index."""
-    files = [{key: value for key, value in file.items() if not key.startswith("_")} for file in page["files"]]
-    return {key: value for key, value in page.items() if not key.startswith("_")} | {"files": files}
+    files = [_public_keys(file) for file in page["files"]]
+    return _public_keys(page) | {"files": files, "meta": _public_keys(page["meta"])}
+
+
+def _public_keys(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if not key.startswith("_")}
 
 
 @pytest.mark.parametrize("tool", ["pip", "uv"])
