@@ -147,7 +147,7 @@ def _check_other_name(member: zipfile.ZipInfo, name: bytes, extra: bytes) -> Non
     """Refuse a second name: Python reads it from 3.13 on, uv always, and what it is for is a name in UTF-8."""
     for kind, content in _fields(extra):
         if kind == _EXTRA_NAME and (content[5:] != name or not (name.isascii() or member.flag_bits & _UTF8)):
-            raise refusal(member.filename, f"a member has one name, and not {content[5:105]!r} as well")
+            raise refusal(member.orig_filename, f"a member has one name, and not {content[5:105]!r} as well")
 
 
 def _compare(member: zipfile.ZipInfo, local: _Local) -> None:
