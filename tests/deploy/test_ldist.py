@@ -40,9 +40,9 @@ import importlib, json, pathlib, sys
 root = sys.argv[1]
 sys.path.insert(0, root)
 for package in "indexer", "pypi_lambda":
-    for path in sorted(pathlib.Path(root, package).glob("*.py")):
+    for path in sorted(pathlib.Path(root, package).rglob("*.py")):
         if path.stem != "handler":  # its import is the function's init, which needs a store
-            importlib.import_module(f"{package}.{path.stem}")
+            importlib.import_module(".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"))
 import indexer.zstd, multipart, requests
 from passlib.hash import pbkdf2_sha512
 from pypi_simple.html import RepositoryPage
