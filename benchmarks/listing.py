@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.data import PASSWORD, PRIVATE_PROJECTS, UPSTREAM_NAMES, USERNAME, Shape, make_store
-from benchmarks.processes import cpu_seconds, free_port, settle
+from benchmarks.processes import HOST, cpu_seconds, free_port, running, settle
 from benchmarks.report import ROOT, Table, write_results
 from indexer.keys import user_key
 from indexer.store.folder import FolderStore
@@ -37,9 +37,9 @@ from tests.support.distributions import make_wheel
 
 QUICK_NAMES, QUICK_PROJECTS = 50_000, 100
 STARTS, REPEATED = 3, 3
-START_SECONDS = 60.0
 SETTLE_SECONDS = 8.0
 ASK_SECONDS = 60.0
+CLI = (sys.executable, "-P", "-m", "pypi_lambda.cli")
 NOWHERE = "http://127.0.0.1:9/simple/"  # the port of the discard service, where nobody listens
 FORMATS = {"JSON": "application/vnd.pypi.simple.v1+json", "HTML": "text/html"}
 ENCODINGS = {"gzip": "gzip", "as text": "identity"}
@@ -73,43 +73,31 @@ class Running:
 def serving(folder: Path) -> Iterator[Running]:
     """Run `serve` over the folder, and give it once it answers and its start is over."""
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "pypi_lambda.cli", "serve", f"--port={port}"],
-        env=_environ(folder),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _await(port)
+    command = [*CLI, "serve", f"--port={port}"]
+    log = folder.with_name("serve.txt")
+    with running(command, environ=_environ(folder), folder=ROOT, log=log, is_ready=lambda: _answers(port)) as process:
         settle(process.pid, seconds=SETTLE_SECONDS)
         yield Running(port=port, pid=process.pid)
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _environ(folder: Path) -> dict[str, str]:
     settings = {"BUCKET": folder.as_uri(), "UPSTREAM_INDEX_URL": NOWHERE, "LOGGING_LEVEL": "ERROR"}
-    return {**os.environ, **settings, "PYTHONPATH": str(ROOT)}
+    return {**settings, "PYTHONPATH": str(ROOT)}
 
 
-def _await(port: int) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ASK_SECONDS)
-            connection.request("GET", "/health")
-            connection.getresponse().read()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise TimeoutError(f"nothing answers on port {port} after {START_SECONDS:g} s")
+def _answers(port: int) -> bool:
+    try:
+        connection = http.client.HTTPConnection(HOST, port, timeout=ASK_SECONDS)
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+    except OSError:
+        return False
+    return True
 
 
 def ask(server: Running, page_format: str, encoding: str, when: str, *, names: int) -> Asked:
     """Ask for the listing, and make sure that it has so many names at least."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=ASK_SECONDS)
+    connection = http.client.HTTPConnection(HOST, server.port, timeout=ASK_SECONDS)
     connection.connect()
     used = cpu_seconds(server.pid)
     headers = {"Accept": FORMATS[page_format], "Accept-Encoding": ENCODINGS[encoding]}
@@ -137,7 +125,7 @@ def ask(server: Running, page_format: str, encoding: str, when: str, *, names: i
 def upload(port: int, name: str) -> None:
     """Publish the first file of a project."""
     body, content_type = upload_form(make_wheel(name, "1.0"))
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ASK_SECONDS)
+    connection = http.client.HTTPConnection(HOST, port, timeout=ASK_SECONDS)
     headers = {"Content-Type": content_type, "Authorization": basic(USERNAME, PASSWORD)}
     connection.request("POST", "/", body=body, headers=headers)
     response = connection.getresponse()
@@ -164,8 +152,8 @@ def fill(folder: Path, shape: Shape) -> None:
     shutil.copytree(make_store(shape), folder)
     record = UserRecord(hash=hash_password(PASSWORD), upload=True)
     FolderStore(folder).put(user_key(USERNAME), encode_user(record))
-    reindex = [sys.executable, "-P", "-m", "pypi_lambda.cli", "reindex"]
-    subprocess.run(reindex, env=_environ(folder), cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+    environ = {**os.environ, **_environ(folder)}
+    subprocess.run([*CLI, "reindex"], env=environ, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
 
 
 def table(asked: list[Asked]) -> Table:

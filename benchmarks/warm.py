@@ -10,12 +10,11 @@ and encoding the answer, is told apart. At an upload's end the function also inv
 
 import argparse
 import gc
-import inspect
 import json
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -45,7 +44,7 @@ from pypi_lambda.front_doors.table import find_front_door
 from pypi_lambda.settings import Settings
 from tests.support.distributions import make_wheel
 from tests.support.fake_upstream import FakeUpstream
-from tests.support.servers import BUCKET, S3Server, seaweedfs
+from tests.support.servers import BUCKET, running_seaweedfs
 
 LARGE, SMALL = "large-project", "small-project"
 FILES = {LARGE: 4_000, SMALL: 48}
@@ -225,25 +224,11 @@ def _measure_runtime(event: Mapping[str, Any], answer: Mapping[str, Any], sample
 
 
 @contextmanager
-def running_seaweedfs(folder: Path) -> Iterator[ObjectStore]:
-    """Run SeaweedFS and give its bucket."""
-    # The tests' fixture, of which pytest gives only the wrapping.
-    start: Callable[..., AbstractContextManager[S3Server]] = contextmanager(inspect.unwrap(cast(Any, seaweedfs)))
-    with start(_Folders(folder)) as server:
+def bucket_of_seaweedfs(folder: Path) -> Iterator[ObjectStore]:
+    """Run SeaweedFS over a new folder and give its bucket."""
+    folder.mkdir()
+    with running_seaweedfs(folder) as server:
         yield S3Store(BUCKET, "", environ=server.environ)
-
-
-@dataclass(frozen=True, slots=True)
-class _Folders:
-    """What the fixture wants of pytest."""
-
-    folder: Path
-
-    def mktemp(self, name: str) -> Path:
-        """Make a folder."""
-        made = self.folder / name
-        made.mkdir()
-        return made
 
 
 def run(store: ObjectStore, label: str, *, rounds: int, uploads: int) -> tuple[list[Case], dict[str, Any]]:
@@ -320,7 +305,7 @@ def main() -> None:
         stores: dict[str, AbstractContextManager[ObjectStore]] = {"memory": nullcontext(MemoryStore())}
         if not arguments.memory_only:
             stores["folder"] = nullcontext(FolderStore(folder / "data"))
-            stores["SeaweedFS"] = running_seaweedfs(folder)
+            stores["SeaweedFS"] = bucket_of_seaweedfs(folder / "seaweedfs")
         for name, opened in stores.items():
             with opened as store:
                 cases, results[name] = run(store, name, rounds=rounds, uploads=uploads)
