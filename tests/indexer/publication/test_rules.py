@@ -31,11 +31,6 @@ NAME, SPELLED = Filename(WHEEL.filename), "Demo-1.0.0-py3-none-any.whl"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "data")
-
-
-@pytest.fixture
 def candidate(store: FolderStore) -> Candidate:
     store.put("incoming/x", WHEEL.content)
     return check_stored(store, "incoming/x", NAME, len(WHEEL.content), hashes={})

@@ -3,7 +3,6 @@
 import hashlib
 import pickle
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -618,11 +617,6 @@ class TestRecords:
 
 
 class TestOverHttp:
-    @pytest.fixture
-    def site(self, tmp_path: Path) -> Iterator[Site]:
-        with running_site(tmp_path) as site:
-            yield site
-
     def test_a_removed_user(self, site: Site) -> None:
         """A removed user's next request is refused."""
         assert site.get("/simple/").status == 200

@@ -41,7 +41,7 @@ from pypi_lambda.front_doors.table import FRONT_DOORS, FUNCTION_URL, LATTICE_1, 
 from pypi_lambda.manage.registry import parse_command
 from tests.aws.lambda_site import LambdaSite, running_function
 from tests.support.adversary import Adversary, Fault, Mischief
-from tests.support.apps import READER, UPLOADER, Site, running_site
+from tests.support.apps import READER, UPLOADER, Site
 from tests.support.builders import AT, NO_UPSTREAM, NOW, basic, contents, ids, make_app, request, upload_form
 from tests.support.contexts import run_command, running_context
 from tests.support.distributions import make_wheel
@@ -554,11 +554,6 @@ def run(context: Context, name: str, argument: object = None) -> dict[str, Any]:
 
 class TestOverHttp:
     """Through the whole application, as a WSGI server has it."""
-
-    @pytest.fixture
-    def site(self, tmp_path: Path) -> Iterator[Site]:
-        with running_site(tmp_path) as site:
-            yield site
 
     def create(self, site: Site, **changes: object) -> dict[str, Any]:
         return run_command(site.store, "createToken", {"username": UPLOADER[0], **changes})
