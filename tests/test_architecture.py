@@ -17,6 +17,7 @@ from tests.floor_plan import (
     reached,
     room_graph,
 )
+from tests.test_documents import exists, section
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 MOST_IN_A_ROOM = 14
@@ -26,14 +27,9 @@ GROUND = {*PACKAGES, ENTRY_POINT}
 FLOORS = 16
 
 
-def section(title: str) -> str:
-    """Return the page's text below a heading."""
-    return PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-
-
 def said_of_rooms() -> dict[str, str]:
     """Return what the page's table says of each room."""
-    rows = re.findall(r"^\| `([\w.]+)` \| (.+) \|$", section("The rooms"), re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.]+)` \| (.+) \|$", section(PAGE, "## The rooms"), re.MULTILINE)
     return dict(rows)
 
 
@@ -82,13 +78,13 @@ def test_every_name_on_the_page_exists() -> None:
     """Each dotted name that the page gives leads to something that there is."""
     names = re.findall(r"`((?:indexer|pypi_lambda)(?:\.\w+)+)(?:\(\))?`", PAGE)
     assert len(names) > 40
-    assert [name for name in names if not _exists(name)] == []
+    assert [name for name in names if not exists(name)] == []
 
 
 @pytest.mark.parametrize("title", ["An upload's bytes", "A page request's name", "An upstream's file"])
 def test_walks_are_short(title: str) -> None:
     """Each walk through the house has at most ten hops."""
-    hops = re.findall(r"^\d+\. ", section(title), re.MULTILINE)
+    hops = re.findall(r"^\d+\. ", section(PAGE, f"## {title}"), re.MULTILINE)
     assert 3 <= len(hops) <= 10
 
 
@@ -103,16 +99,3 @@ def test_drawn_arrows() -> None:
 def test_circles_would_be_found() -> None:
     """A circle is told by its names."""
     assert set(find_circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})) == {"a", "b", "c"}
-
-
-def _exists(dotted: str) -> bool:
-    parts = dotted.split(".")
-    module = next(name for end in range(len(parts), 0, -1) if (name := ".".join(parts[:end])) in find_modules())
-    if module == ENTRY_POINT:
-        return True  # importing it is the function's init phase
-    found: object = import_module(module)
-    for part in parts[module.count(".") + 1 :]:
-        if not hasattr(found, part):
-            return False
-        found = getattr(found, part)
-    return True

@@ -11,19 +11,19 @@ from indexer.log.events import KINDS
 from indexer.value import values_of
 from pypi_lambda.cli import SECTIONS
 from pypi_lambda.settings import SETTINGS
+from tests.floor_plan import ENTRY_POINT, ROOT
 from tests.indexer.log.test_events import EXAMPLES
 
-ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 FOLDERS = "indexer|pypi_lambda|tests|benchmarks|docs|deploy|findings"
-ENTRY_POINT = "pypi_lambda.handler"  # importing it is the function's init phase
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 
 
-def section(document: str, title: str) -> str:
+def section(text: str, title: str) -> str:
     """Return a document's text below a heading, up to the next heading of the same level or a higher one."""
-    text = (ROOT / document).read_text("utf-8").partition(f"\n{title}\n")[2]
+    text = text.partition(f"\n{title}\n")[2]
     level = len(title) - len(title.lstrip("#"))
     return re.split(rf"^#{{1,{level}}} ", text, maxsplit=1, flags=re.MULTILINE)[0]
 
@@ -41,7 +41,7 @@ def exists(dotted: str) -> bool:
         module, _, name = module.rpartition(".")
         names.insert(0, name)
     if module == ENTRY_POINT:
-        return True
+        return True  # importing it is the function's init phase
     found: object = import_module(module)
     for name in names:
         if not hasattr(found, name):
@@ -60,14 +60,13 @@ def find_module(dotted: str) -> object:
 
 def test_the_readme_has_every_setting() -> None:
     """The README's table has a row for each setting, and for nothing else."""
-    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", section("README.md", "## Settings"), re.MULTILINE)
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", section(README, "## Settings"), re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(SETTINGS)
 
 
 def test_the_readme_has_every_command() -> None:
     """The README shows each command of the command line."""
-    readme = (ROOT / "README.md").read_text("utf-8")
-    shown = set(re.findall(r"serverless-pypi ([a-z-]+)", readme))
+    shown = set(re.findall(r"serverless-pypi ([a-z-]+)", README))
     hidden = {"set-up"}  # what `serve` calls in a process of its own
     assert {name for of_one in SECTIONS.values() for name in of_one} - shown == hidden
 
@@ -75,7 +74,9 @@ def test_the_readme_has_every_command() -> None:
 def test_contributing_has_every_verb() -> None:
     """The page for contributors has each verb of the Makefile, and no other."""
     (phony,) = re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    rows = re.findall(r"^\| (`make .+?) \|", section("CONTRIBUTING.md", "## The verbs"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (`make .+?) \|", section((ROOT / "CONTRIBUTING.md").read_text("utf-8"), "## The verbs"), re.MULTILINE
+    )
     assert sorted(re.findall(r"`make ([a-z0-9-]+)`", " ".join(rows))) == sorted(phony.split())
 
 
