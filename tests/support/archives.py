@@ -31,11 +31,14 @@ def wheel_members(
 def record(members: Members, path: str) -> bytes:
     """Build the RECORD of these members, which lies at the path."""
     rows = [
-        f"{name},sha256={urlsafe_b64encode(sha256(data).digest()).decode().rstrip('=')},{len(data)}\n"
-        for name, data in members.items()
-        if not name.endswith("/")
+        record_row(name, sha256(data).digest(), len(data)) for name, data in members.items() if not name.endswith("/")
     ]
     return "".join([*rows, f"{path},,\n"]).encode()
+
+
+def record_row(name: str, digest: bytes, size: int) -> str:
+    """Build the line of RECORD for a member with this sha256."""
+    return f"{name},sha256={urlsafe_b64encode(digest).decode().rstrip('=')},{size}\n"
 
 
 def sdist_members(
@@ -55,6 +58,26 @@ def zip_bytes(members: Members, *, method: int = zipfile.ZIP_DEFLATED, comment: 
         for name, data in members.items():
             archive.writestr(zipfile.ZipInfo(name), data, method)
     return target.getvalue()
+
+
+def zip_streamed(members: Members, *, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Return a zip archive as a pipe takes it: sizes and checksums stand behind each member."""
+
+    class Pipe:
+        data = b""
+
+        def write(self, data: bytes) -> int:
+            self.data += bytes(data)
+            return len(data)
+
+        def flush(self) -> None:
+            """Do nothing."""
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w") as archive:  # type: ignore[call-overload]  # needs no seek
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name), data, method)
+    return pipe.data
 
 
 def zip_with(members: Members, *infos: zipfile.ZipInfo) -> bytes:

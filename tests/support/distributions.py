@@ -1,6 +1,5 @@
 """Wheels and sdists that real pip and uv install, built in memory: equal arguments give equal bytes."""
 
-import base64
 import gzip
 import hashlib
 import io
@@ -10,6 +9,8 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.archives import record, record_row
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip file can name
 
@@ -91,7 +92,7 @@ def make_wheel(
         f"{info}/METADATA": metadata,
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
     }
-    members[f"{info}/RECORD"] = _record(members, f"{info}/RECORD")
+    members[f"{info}/RECORD"] = record(members, f"{info}/RECORD")
     return Distribution(
         project=name,
         filename="-".join([_escape(name), version, *([build] if build else []), tag]) + ".whl",
@@ -159,21 +160,8 @@ def add_record(path: Path, info: str) -> None:
         for member in archive.infolist():
             with archive.open(member) as content:
                 digest = hashlib.file_digest(content, "sha256").digest()  # type: ignore[arg-type]  # typeshed wants more
-            rows.append(f"{member.filename},sha256={_encode(digest)},{member.file_size}\n")
+            rows.append(record_row(member.filename, digest, member.file_size))
         archive.writestr(zipfile.ZipInfo(f"{info}/RECORD"), "".join([*rows, f"{info}/RECORD,,\n"]))
-
-
-def _record(members: Mapping[str, bytes], path: str) -> bytes:
-    rows = [f"{member},sha256={_digest(content)},{len(content)}\n" for member, content in members.items()]
-    return "".join([*rows, f"{path},,\n"]).encode()
-
-
-def _digest(content: bytes) -> str:
-    return _encode(hashlib.sha256(content).digest())
-
-
-def _encode(digest: bytes) -> str:
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _escape(name: str) -> str:

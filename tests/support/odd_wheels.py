@@ -6,7 +6,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 
-from tests.support.archives import zip_bytes
+from tests.support.archives import zip_bytes, zip_streamed
 from tests.support.distributions import make_metadata
 
 WHEEL = b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -33,26 +33,6 @@ def zipped(content: Mapping[str, bytes], *more: tuple[str, bytes], method: int =
         for path, data in (*content.items(), *more):
             archive.writestr(zipfile.ZipInfo(path), data, method)
     return target.getvalue()
-
-
-def streamed(content: Mapping[str, bytes]) -> bytes:
-    """Build a zip file as a pipe takes it: sizes and checksums stand behind each member."""
-
-    class Pipe:
-        data = b""
-
-        def write(self, data: bytes) -> int:
-            self.data += bytes(data)
-            return len(data)
-
-        def flush(self) -> None:
-            """Do nothing."""
-
-    pipe = Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]  # needs no seek
-        for path, data in content.items():
-            archive.writestr(path, data)
-    return pipe.data
 
 
 def zip64(content: Mapping[str, bytes]) -> bytes:
@@ -108,7 +88,7 @@ def installable(project: str) -> Mapping[str, bytes]:
         "bytes after": zipped(plain) + b"x" * 1_000,
         "zeros after": zipped(plain) + bytes(10),
         "a comment": zip_bytes(plain, comment=b"made by hand"),
-        "streamed": streamed(plain),
+        "streamed": zip_streamed(plain),
         "zip64": zip64(plain),
         "much of nothing": zipped(plain | {"zeros": bytes(80_000_000)}),
     }

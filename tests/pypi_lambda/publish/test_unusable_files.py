@@ -19,7 +19,16 @@ import pytest
 from indexer.distributions.distribution import Distribution, check_distribution
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName
-from tests.support.archives import metadata, record, sdist_members, tar_bytes, tar_gz_bytes, wheel_members, zip_bytes
+from tests.support.archives import (
+    metadata,
+    record,
+    sdist_members,
+    tar_bytes,
+    tar_gz_bytes,
+    wheel_members,
+    zip_bytes,
+    zip_streamed,
+)
 
 WHEEL = "spam_eggs-1.0-py3-none-any.whl"
 SDIST = "spam_eggs-1.0.tar.gz"
@@ -116,23 +125,7 @@ def appended(*, listed: bool, junk: bytes = b"") -> Callable[[], bytes]:
 
 def streamed(damage: bytes | None = None) -> bytes:
     """Build a wheel whose members tell their sizes behind their content."""
-
-    class Pipe(io.RawIOBase):
-        data = bytearray()
-
-        def writable(self) -> bool:
-            return True
-
-        def write(self, data: object) -> int:
-            self.data += bytes(data)  # type: ignore[call-overload]
-            return len(bytes(data))  # type: ignore[call-overload]
-
-    pipe = Pipe()
-    pipe.data = bytearray()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in wheel_members().items():
-            archive.writestr(zipfile.ZipInfo(name), data)
-    packed = bytearray(pipe.data)
+    packed = bytearray(zip_streamed(wheel_members(), method=zipfile.ZIP_STORED))
     if damage is not None:
         place = packed.index(b"PK\x07\x08") + 4
         packed[place : place + len(damage)] = damage
