@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
+from tests.integration.clients import installed
 from tests.matrix.commands import COMMAND_SECONDS, Ended, Failed, run
 from tests.matrix.environments import Environment, base_environ
 from tests.matrix.scenarios import Scenario
@@ -80,11 +80,6 @@ def write_netrc(home: Path, site: Site) -> None:
     path = home / ".netrc"
     path.write_text(f"machine 127.0.0.1\nlogin {site.username}\npassword {site.password}\n")
     path.chmod(0o600)
-
-
-def installed(folder: Path) -> dict[str, str]:
-    """Return the versions of the distributions in a folder, by name."""
-    return {found.metadata["Name"]: found.version for found in metadata.distributions(path=[str(folder)])}
 
 
 def installed_in(environment: Path) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+from tests.integration.clients import installed
 from tests.matrix import projects
-from tests.matrix.cases import ENVIRONMENT, Case, installed, installed_in
+from tests.matrix.cases import ENVIRONMENT, Case, installed_in
 from tests.matrix.commands import Failed
 
 Driver = Callable[[Case], Mapping[str, str]]
