@@ -22,8 +22,8 @@ from indexer.value import replace
 from pypi_lambda.clock import utc_now
 from pypi_lambda.manage.registry import parse_command
 from tests.support.adversary import Adversary
-from tests.support.builders import added, contents, event_bytes, file, project, sha256, write_log
-from tests.support.contexts import run_command, running_context
+from tests.support.builders import added, event_bytes, file, project, sha256, write_log
+from tests.support.contexts import refusal, run_command, running_context
 
 DEMO = ProjectName("demo")
 OLD, WHEEL, SDIST = (
@@ -57,15 +57,6 @@ def demo(store: ObjectStore) -> Project:
 def changes(store: ObjectStore) -> list[object]:
     """Return what happened since the fixture."""
     return [event.change for event in Log(store).read_after(ORIGIN) if event.seq > 3]
-
-
-def refusal(store: ObjectStore, name: str, argument: dict[str, Any], **context: Any) -> str:
-    """Return the sentence with which a command is refused, and make sure that it changed nothing."""
-    before = contents(store, "log/")
-    with pytest.raises(InvalidValue) as caught:
-        run_command(store, name, argument, **context)
-    assert contents(store, "log/") == before
-    return str(caught.value)
 
 
 class TestYank:
