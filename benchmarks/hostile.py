@@ -53,9 +53,14 @@ def sdist(blocks: bytes, *, level: int = 9) -> bytes:
 
 def member(name: str, data: bytes = b"", *, kind: bytes = tarfile.REGTYPE) -> bytes:
     """Build a member of a tar archive."""
+    return header(name, len(data), kind=kind) + data + bytes(-len(data) % 512)
+
+
+def header(name: str, size: int, *, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """Build the header of a member of this size."""
     info = tarfile.TarInfo(f"spam_eggs-1.0/{name}")
-    info.size, info.type = len(data), kind
-    return info.tobuf(tarfile.GNU_FORMAT) + data + bytes(-len(data) % 512)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
 
 
 def pax(pairs: bytes, count: int) -> bytes:
@@ -81,18 +86,11 @@ def tiny_blocks(count: int) -> bytes:
 def tiny_gzip(count: int) -> bytes:
     """Build an sdist whose deflated stream is slow to inflate for its size."""
     raw = zlib.decompress(packed := tiny_blocks(count), -15)
-    name = member("PKG-INFO", f"{HEAD}\n".encode()) + tarfile_header("blocks", len(raw))
+    name = member("PKG-INFO", f"{HEAD}\n".encode()) + header("blocks", len(raw))
     rest = bytes(-len(raw) % 512) + bytes(1024)
     head = gzip.compress(name)
     trailer = zlib.crc32(raw).to_bytes(4, "little") + (len(raw) & 0xFFFFFFFF).to_bytes(4, "little")
     return head + b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + packed + trailer + gzip.compress(rest)
-
-
-def tarfile_header(name: str, size: int) -> bytes:
-    """Build the header of a member of this size."""
-    info = tarfile.TarInfo(f"spam_eggs-1.0/{name}")
-    info.size = size
-    return info.tobuf(tarfile.GNU_FORMAT)
 
 
 def requirements(count: int, text: str) -> str:
