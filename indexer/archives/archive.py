@@ -32,7 +32,7 @@ RATIO_FREE_BYTES = 67_108_864  # 64 MiB: what unpacks to less harms nobody, howe
 MAX_RATIO = 100  # deflate reaches 1,032 on zeros; source, data and machine code stay under 20
 
 # zipfile answers damage with more than its own errors: the codec's, struct's, negative seeks, deep recursion.
-_ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, OverflowError, RuntimeError, ValueError)
+ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, OverflowError, RuntimeError, ValueError)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ODD = frozenset({"", ".", ".."})
@@ -70,8 +70,8 @@ def read_zip(
     Raises:
         InvalidValue: field `content`.
     """
-    with translated(_ZIP_FAULTS, filename, "a complete zip archive"):
-        metered = _Metered(file, MAX_LISTING_BYTES)
+    with translated(ZIP_FAULTS, filename, "a complete zip archive"):
+        metered = Metered(file, MAX_LISTING_BYTES)
         with zipfile.ZipFile(metered) as archive:
             members = archive.infolist()
             _check_frame(file, archive, filename)
@@ -209,7 +209,7 @@ class Excess(Exception):
     """An archive made its reader ask for more than was allowed; says what it does."""
 
 
-class _Metered(io.BufferedIOBase):
+class Metered(io.BufferedIOBase):
     """A file that gives so many bytes and no more: zipfile reads lengths that the archive itself names."""
 
     def __init__(self, file: IO[bytes], allowance: int) -> None:

@@ -19,6 +19,7 @@ from bz2 import BZ2Decompressor
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
+from indexer.archives.archive import ZIP_FAULTS, Excess, Metered
 from indexer.distributions.metadata_identity import find_version
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName
@@ -31,10 +32,7 @@ _LZMA_PROPERTIES_BYTES = 5
 _MIN_DICTIONARY_BYTES = 4_096
 _ENCRYPTED = 0x1
 _SEPARATORS = re.compile(r"[-_.]+")
-_FAULTS = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError),
-    *(OverflowError, RuntimeError, ValueError, LookupError),
-)
+_FAULTS = (*ZIP_FAULTS, lzma.LZMAError, LookupError)
 
 
 def read_metadata(file: IO[bytes], filename: Filename, project: ProjectName) -> bytes:
@@ -48,16 +46,22 @@ def read_metadata(file: IO[bytes], filename: Filename, project: ProjectName) -> 
         InvalidValue: field `content`: no installer would find it, or it is beyond bounds.
     """
     try:
-        bounded = _Bounded(file, MAX_DIRECTORY_BYTES)
-        with zipfile.ZipFile(bounded) as archive:
+        metered = Metered(file, MAX_DIRECTORY_BYTES)
+        with zipfile.ZipFile(metered) as archive:
             member = _find_member(archive.infolist(), project)
-        bounded.allow(MAX_MEMBER_BYTES + 2 * 65_536)  # with a local header's name and extra field
-        body = _read_member(bounded, member)
+        metered.allow(MAX_MEMBER_BYTES + 2 * 65_536)  # with a local header's name and extra field
+        body = _read_member(metered, member)
+    except Excess:
+        raise _unreadable(filename, "its headers are longer than any real wheel's") from None
     except _FAULTS as fault:
-        raise InvalidValue("content", filename, f"a wheel that an installer can read has METADATA: {fault}") from None
+        raise _unreadable(filename, fault) from None
     if find_version(body, project) is None:
         raise InvalidValue("content", filename, "its METADATA names this project and a version")
     return body
+
+
+def _unreadable(filename: Filename, why: object) -> InvalidValue:
+    return InvalidValue("content", filename, f"a wheel that an installer can read has METADATA: {why}")
 
 
 def _find_member(members: list[zipfile.ZipInfo], project: ProjectName) -> zipfile.ZipInfo:
@@ -91,7 +95,7 @@ def _is_metadata(path: str) -> bool:
     return not path.startswith("/") and [part for part in path.split("/") if part not in ("", ".")] == ["METADATA"]
 
 
-def _read_member(file: "_Bounded", member: zipfile.ZipInfo) -> bytes:
+def _read_member(file: Metered, member: zipfile.ZipInfo) -> bytes:
     if member.flag_bits & _ENCRYPTED:
         raise ValueError("its METADATA is encrypted")
     if max(member.compress_size, member.file_size) > MAX_MEMBER_BYTES:
@@ -152,35 +156,3 @@ _METHODS: Mapping[int, Callable[[bytes, int], bytes]] = {
     zipfile.ZIP_BZIP2: _bunzipped,
     zipfile.ZIP_LZMA: _unlzmaed,
 }
-
-
-class _Bounded(io.BufferedIOBase):
-    """A file that gives so many bytes and no more: `zipfile` reads lengths that the archive itself names."""
-
-    def __init__(self, file: IO[bytes], allowance: int) -> None:
-        self._file = file
-        self._left = allowance
-
-    def allow(self, size: int) -> None:
-        """Give up to so many bytes from here on."""
-        self._left = size
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Return the next bytes, at most `size` where that is not negative."""
-        data = self._file.read(self._left + 1 if size is None or size < 0 else min(size, self._left + 1))
-        self._left -= len(data)
-        if self._left < 0:
-            raise ValueError("its headers are longer than any real wheel's")
-        return data
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position."""
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._file.tell()
-
-    def seekable(self) -> bool:
-        """Tell that it can be sought in."""
-        return True
