@@ -49,7 +49,20 @@ def normalize_name(raw: str, *, field: str = "name") -> ProjectName:
             f"a project name is at most {MAX_NAME_LENGTH} ASCII letters, digits, '-', '_' and '.', "
             "and begins and ends with a letter or digit",
         )
-    return ProjectName(_SEPARATORS.sub("-", raw).lower())
+    return ProjectName(normalize_spelling(raw))
+
+
+def normalize_spelling(text: str) -> str:
+    """Return any text as a normalised name has it: lower case, and runs of `-_.` are one `-`."""
+    return _SEPARATORS.sub("-", text).lower()
+
+
+def is_project(raw: str, project: ProjectName) -> bool:
+    """Tell whether a text is a spelling of a project's name."""
+    try:
+        return normalize_name(raw) == project
+    except InvalidValue:
+        return False
 
 
 def is_normalized(name: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from indexer.errors import InvalidValue
-from indexer.names import MAX_NAME_LENGTH, is_normalized
+from indexer.names import MAX_NAME_LENGTH, is_normalized, normalize_spelling
 
 ACCEPTED = "a normalised project name, in which '*' stands for any run of characters, such as 'acme-*'"
 
@@ -16,7 +16,7 @@ def parse_pattern(text: str, *, field: str = "pattern") -> str:
     Raises:
         InvalidValue: no project's name can match it.
     """
-    pattern = re.sub(r"[-_.]+", "-", text.strip().lower())
+    pattern = normalize_spelling(text.strip())
     # With an `a` for each run it must be a name: `*-x` and `x-*` are patterns, `-x` is none.
     if len(pattern) > MAX_NAME_LENGTH or not is_normalized(re.sub(r"\*+", "a", pattern)):
         raise InvalidValue(field, text, ACCEPTED)

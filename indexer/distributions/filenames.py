@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from indexer.errors import InvalidValue
-from indexer.names import Filename, ProjectName, normalize_name
+from indexer.names import Filename, ProjectName, is_project, normalize_name
 from indexer.value import value
 
 if TYPE_CHECKING:
@@ -115,14 +115,6 @@ def is_named(stem: str, said: DistributionName) -> bool:
         is_project(stem[: match.start()], said.project) and is_version(stem[match.end() :], said.version)
         for match in re.finditer("-", stem)
     )
-
-
-def is_project(raw: str, project: ProjectName) -> bool:
-    """Tell whether a text is a spelling of a project's name."""
-    try:
-        return normalize_name(raw) == project
-    except InvalidValue:
-        return False
 
 
 def is_version(raw: str, version: str) -> bool:

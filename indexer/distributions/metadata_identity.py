@@ -8,8 +8,7 @@ for metadata, so nothing slow is imported unless a version is spelled in two way
 
 import re
 
-from indexer.errors import InvalidValue
-from indexer.names import ProjectName, normalize_name
+from indexer.names import ProjectName, is_project
 
 MAX_HEADER_BYTES = 262_144  # 256 KiB, in which Name and Version stand: they come first, and all headers have some 20 KB
 MAX_VERSION_LENGTH = 200  # as in a file's name
@@ -31,10 +30,7 @@ def find_version(body: bytes, project: ProjectName) -> str | None:
     """Return the version that metadata of a project names, or None when it is no metadata of this project."""
     headers = _first_headers(body)
     name, version = headers.get(b"name", ""), headers.get(b"version", "")
-    try:
-        return version if version and normalize_name(name) == project else None
-    except InvalidValue:
-        return None
+    return version if version and is_project(name, project) else None
 
 
 def is_same_version(one: str, other: str) -> bool:

@@ -4,7 +4,6 @@ Nothing tells that it is the file that was meant; but a login page, half a file 
 What no installer's archive is of is refused. Who wants more has `UPSTREAM_REQUIRE_DIGEST`.
 """
 
-import re
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -13,7 +12,7 @@ from indexer.archives.tar import read_tar, read_tar_gz
 from indexer.distributions.metadata_identity import find_version
 from indexer.distributions.wheel_metadata import read_metadata
 from indexer.errors import InvalidValue
-from indexer.names import Filename, ProjectName
+from indexer.names import Filename, ProjectName, normalize_spelling
 
 _ZIPS = (".zip", ".egg")
 _GZIPS = (".tar.gz", ".tgz")
@@ -22,7 +21,6 @@ _LZMAS = (".tar.xz", ".txz", ".tar.lzma", ".tlz")
 _MAX_UNPACKED_BYTES = 268_435_456  # 256 MiB of what unpacks at 20 to 100 MB/s, and of which current sdists are none
 _MAX_DICTIONARY_BYTES = 134_217_728  # 128 MiB: `xz -9` takes 65 to unpack
 _CHUNK_BYTES = 65_536
-_SEPARATORS = re.compile(r"[-_.]+")
 
 
 def check_unproved(file: IO[bytes], filename: Filename, project: ProjectName) -> None:
@@ -40,7 +38,7 @@ def check_unproved(file: IO[bytes], filename: Filename, project: ProjectName) ->
     contents = _read(file, filename)
     said = [text for _, text in contents.texts]
     # The oldest archives say nothing of themselves.
-    if not _SEPARATORS.sub("-", filename).lower().startswith(f"{project}-") or (
+    if not normalize_spelling(filename).startswith(f"{project}-") or (
         said and all(find_version(text, project) is None for text in said)
     ):
         raise InvalidValue("content", filename, f"it names the project {project!r}")

@@ -11,7 +11,6 @@ called the same counts. PKWARE's APPNOTE: 4.3.7 (local headers), 4.4.5 (methods)
 
 import io
 import lzma
-import re
 import struct
 import zipfile
 import zlib
@@ -22,7 +21,7 @@ from typing import IO, Any
 from indexer.archives.archive import ZIP_FAULTS, Excess, Metered
 from indexer.distributions.metadata_identity import find_version
 from indexer.errors import InvalidValue
-from indexer.names import Filename, ProjectName
+from indexer.names import Filename, ProjectName, normalize_spelling
 
 MAX_DIRECTORY_BYTES = 16_777_216  # 16 MiB: that of tensorflow has 2.9 MB
 MAX_MEMBER_BYTES = 4_194_304  # 4 MiB, packed and unpacked: METADATA with its description is rarely over 1 MiB
@@ -31,7 +30,6 @@ _LZMA_HEADER = struct.Struct("<2xHBI")  # the length of the properties, lc/lp/pb
 _LZMA_PROPERTIES_BYTES = 5
 _MIN_DICTIONARY_BYTES = 4_096
 _ENCRYPTED = 0x1
-_SEPARATORS = re.compile(r"[-_.]+")
 _FAULTS = (*ZIP_FAULTS, lzma.LZMAError, LookupError)
 
 
@@ -77,7 +75,7 @@ def _only(folders: set[str], project: ProjectName) -> str:
     if len(folders) > 1:
         raise LookupError(f"it has several .dist-info folders: {', '.join(sorted(folders)[:5])}")
     (folder,) = folders
-    if not _SEPARATORS.sub("-", folder).lower().startswith(project):
+    if not normalize_spelling(folder).startswith(project):
         raise LookupError(f"its .dist-info folder {folder!r} is not that of {project!r}")
     return folder
 

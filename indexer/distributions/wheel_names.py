@@ -7,7 +7,7 @@ PEP 427 (name), PEP 440 (version), PEP 425 (tags), as `packaging.utils.parse_whe
 
 import re
 
-from indexer.names import ProjectName
+from indexer.names import ProjectName, normalize_spelling
 
 # What nearly all wheels are called: `packaging` takes 25 ms to import, and 20 µs a name.
 _PLAIN = re.compile(
@@ -17,14 +17,13 @@ _PLAIN = re.compile(
     r"(?:-[0-9]{1,9}[a-z_]?)?"
     r"-[a-z]+[0-9]*(?:\.[a-z]+[0-9]*)*-[a-z0-9_]+(?:\.[a-z0-9_]+)*-[a-z0-9_]+(?:\.[a-z0-9_]+)*\.whl"
 )
-_SEPARATORS = re.compile(r"[-_.]+")
 
 
 def is_wheel_of(project: ProjectName, filename: str) -> bool:
     """Tell whether a file's name is that of a wheel of this project."""
     plain = _PLAIN.fullmatch(filename)
     if plain is not None:
-        return _SEPARATORS.sub("-", plain[1]).lower() == project
+        return normalize_spelling(plain[1]) == project
     if not filename.endswith(".whl"):
         return False
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename

@@ -18,7 +18,7 @@ import orjson
 from indexer.digests import Hashes, proves
 from indexer.distributions.wheel_names import is_wheel_of
 from indexer.errors import InvalidValue, UpstreamNonsense
-from indexer.names import Filename, ProjectName, check_listed_filename, normalize_name
+from indexer.names import Filename, ProjectName, check_listed_filename, is_project
 from indexer.simple.html import file_link
 from indexer.simple.marks import UNVERIFIED, with_dropped
 from indexer.simple.wire import API_VERSION, ProjectPage
@@ -106,10 +106,7 @@ def _loaded(content: bytes) -> Any:
 
 
 def _is_named(name: object, project: ProjectName) -> bool:
-    try:
-        return isinstance(name, str) and normalize_name(name) == project
-    except InvalidValue:
-        return False
+    return isinstance(name, str) and is_project(name, project)
 
 
 def _read_html(project: ProjectName, content: bytes, url: str, parameters: str) -> dict[str, Any] | None:
