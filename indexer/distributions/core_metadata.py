@@ -10,10 +10,11 @@ to an installer. Not on the hot path: `packaging.metadata` and `email` are impor
 import re
 from typing import Any
 
-from indexer.distributions.filenames import DistributionName, is_version
+from indexer.distributions.filenames import DistributionName
 from indexer.errors import InvalidValue
 from indexer.names import is_project
 from indexer.value import value
+from indexer.version import is_version
 
 MAX_FIELDS_BYTES = 1_048_576  # 1 MiB: old sdists have the description among the fields, rarely of over 300 KiB
 MAX_LINES = 20_000  # of fields: the largest known sets of extras take 3,000

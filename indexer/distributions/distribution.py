@@ -17,11 +17,12 @@ from indexer.archives.tar import read_tar_gz
 from indexer.archives.zip_members import Damage, Verified, verify_members
 from indexer.distributions.core_metadata import check_metadata
 from indexer.distributions.entry_points import check_entry_points
-from indexer.distributions.filenames import DistributionName, Kind, is_named, is_version, parse_filename
+from indexer.distributions.filenames import DistributionName, Kind, is_named, parse_filename
 from indexer.distributions.record import check_record
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName
 from indexer.value import value
+from indexer.version import is_version
 
 __all__ = ["Distribution", "DistributionName", "Kind", "check_distribution", "parse_filename"]
 

@@ -5,18 +5,15 @@ PEP 427 and the "Binary distribution format" specification, PEP 625 for sdists, 
 """
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from indexer.errors import InvalidValue
 from indexer.names import Filename, ProjectName, is_project, normalize_name
 from indexer.value import value
-
-if TYPE_CHECKING:
-    from packaging.version import Version
+from indexer.version import is_version, parse_version
 
 Kind = Literal["wheel", "sdist", "legacy"]
 
-MAX_VERSION_LENGTH = 200  # a file name has 240; and int() of thousands of digits is refused by Python itself
 SDIST_ENDINGS = (".tar.gz", ".zip")
 _LEGACY_SDIST_ENDINGS = (".tar.bz2", ".tar.xz", ".tar.z", ".tgz", ".tar")  # PEP 527 ended them
 # bdist_egg and bdist_wininst: `name-1.0-py2.7.egg`, `name-1.0-py2.7-win32.egg`, `name-1.0.win-amd64-py2.7.exe`
@@ -61,7 +58,7 @@ def sdist_names(filename: Filename) -> tuple[DistributionName, ...]:
     stem = next((filename.removesuffix(ending) for ending in SDIST_ENDINGS if filename.endswith(ending)), "")
     found = []
     for match in reversed(list(re.finditer("-", stem))):
-        version = find_version(stem[match.end() :])
+        version = parse_version(stem[match.end() :])
         try:
             name = normalize_name(stem[: match.start()])
         except InvalidValue:
@@ -96,7 +93,7 @@ def _parse_legacy(filename: Filename) -> DistributionName:
     name, dash, version = stem.rpartition("-")
     if not (name and dash and version):
         raise InvalidValue("filename", filename, "the name of a wheel (.whl) or an sdist (.tar.gz, .zip) is accepted")
-    parsed = find_version(version)
+    parsed = parse_version(version)
     return DistributionName(
         project=_project(filename, name), version=version if parsed is None else str(parsed), kind="legacy"
     )
@@ -115,19 +112,3 @@ def is_named(stem: str, said: DistributionName) -> bool:
         is_project(stem[: match.start()], said.project) and is_version(stem[match.end() :], said.version)
         for match in re.finditer("-", stem)
     )
-
-
-def is_version(raw: str, version: str) -> bool:
-    """Tell whether two texts are the same PEP 440 version: 1.0 and 1.0.0 are."""
-    parsed = find_version(raw)
-    return parsed is not None and parsed == find_version(version)
-
-
-def find_version(raw: str) -> "Version | None":
-    """Return a text as a version, or None when it is none."""
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        return Version(raw) if len(raw) <= MAX_VERSION_LENGTH else None
-    except InvalidVersion:
-        return None

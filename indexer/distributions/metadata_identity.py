@@ -3,15 +3,15 @@
 Read as pip reads it: the first header of a name counts, and what is no header ends them. On the way of every request
 for metadata, so nothing slow is imported unless a version is spelled in two ways.
 
-"Core metadata specifications"; PEP 440, 503 for what is equal.
+"Core metadata specifications"; PEP 503 for what names are equal.
 """
 
 import re
 
 from indexer.names import ProjectName, is_project
+from indexer.version import is_same_version
 
 MAX_HEADER_BYTES = 262_144  # 256 KiB, in which Name and Version stand: they come first, and all headers have some 20 KB
-MAX_VERSION_LENGTH = 200  # as in a file's name
 # What `email.feedparser` takes for a header, or for one that goes on.
 _LINE = re.compile(rb"(?:([!-9;-~]+)[ \t]*:[ \t]*([^\r\n]*)|[ \t][^\r\n]*)(?:\r\n|\r|\n|\Z)")
 
@@ -31,20 +31,6 @@ def find_version(body: bytes, project: ProjectName) -> str | None:
     headers = _first_headers(body)
     name, version = headers.get(b"name", ""), headers.get(b"version", "")
     return version if version and is_project(name, project) else None
-
-
-def is_same_version(one: str, other: str) -> bool:
-    """Tell whether two texts are the same PEP 440 version: 1.0 and 1.0.0 are."""
-    if one == other:
-        return True
-    if max(len(one), len(other)) > MAX_VERSION_LENGTH:
-        return False
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        return Version(one) == Version(other)
-    except InvalidVersion:
-        return False
 
 
 def version_in(filename: str) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 
 from indexer.errors import InvalidValue
 from indexer.json_bytes import decode_json, encode_json
-from indexer.log.identity import slot_of, version_key
+from indexer.log.identity import slot_of
 from indexer.names import Filename, check_filename
+from indexer.version import version_key
 
 MAX_ATTESTATIONS = 8  # clients send two kinds: publish, and what a build says of itself
 MAX_BYTES = 524_288  # 512 KiB; one has 5 to 10 KB

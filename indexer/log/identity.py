@@ -5,11 +5,10 @@ PEP 440 (1.0 and 1.0.0 are one version), PEP 427 (build and tags of a wheel), PE
 hot path: `packaging` is imported where it is first needed.
 """
 
-from functools import lru_cache
-
 from indexer.log.project import File, Project
 from indexer.names import Filename
 from indexer.value import value
+from indexer.version import version_key
 
 
 @value
@@ -51,11 +50,3 @@ def slot_of(filename: Filename) -> Slot:
     return Slot(
         build=build[0].lstrip("0") or "0" if build else "", tags=tuple(frozenset(tag.split(".")) for tag in tags)
     )
-
-
-@lru_cache(maxsize=4_096)  # a project's page is asked version by version, and most of its files share theirs
-def version_key(version: str) -> str:
-    """Return what two texts have in common that are the same version by PEP 440; a text that is none is its own."""
-    from packaging.utils import canonicalize_version
-
-    return canonicalize_version(version)

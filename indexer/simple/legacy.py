@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from email import message_from_string
 from typing import Any
 
-from indexer.distributions.metadata_identity import is_same_version
 from indexer.distributions.versions import latest, newest_first, normal_version, version_finder
 from indexer.names import ProjectName
 from indexer.value import value
+from indexer.version import is_same_version
 
 MAX_METADATA_BYTES = 1_048_576  # 1 MiB: what is behind it is description, and of that nobody reads so much
 WHEEL = ".whl"

@@ -3,20 +3,19 @@
 PEP 700 (upload-time, versions), PEP 691 (private keys).
 """
 
-import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from indexer.distributions.versions import PLAIN, version_finder
+from indexer.distributions.versions import version_finder
 from indexer.log.events import timestamp
 from indexer.names import ProjectName
 from indexer.simple.marks import UNVERIFIED, with_dropped
 from indexer.value import value
+from indexer.version import version_key
 from pypi_lambda.cooldown.moments import find_moment
 
 HELD_BACK = "_held-back"
 UNPROVED = "the upstream announces no digest that proves it (UPSTREAM_REQUIRE_DIGEST)"
-_TRAILING_ZEROS = re.compile(r"(?:[.]0)+$")
 
 
 @value
@@ -86,14 +85,5 @@ def proved_only(name: ProjectName, page: dict[str, Any]) -> dict[str, Any]:
 
 def _versions(name: ProjectName, versions: list[str], filenames: frozenset[str]) -> list[str]:
     find_version = version_finder(name)
-    found = {_normal(version) for version in map(find_version, filenames) if version}
-    return [version for version in versions if _normal(version) in found]
-
-
-def _normal(version: str) -> str:
-    """Return the version as all ways of writing it have in common."""
-    if PLAIN.fullmatch(version):
-        return _TRAILING_ZEROS.sub("", ".".join([str(int(number)) for number in version.split(".")]))
-    from packaging.utils import canonicalize_version
-
-    return canonicalize_version(version)
+    found = {version_key(version) for version in map(find_version, filenames) if version}
+    return [version for version in versions if version_key(version) in found]

@@ -20,6 +20,7 @@ from indexer.names import Filename, ProjectName
 from indexer.store.base import ObjectStore
 from indexer.upkeep.retention import is_kept
 from indexer.value import value
+from indexer.version import is_same_version
 from pypi_lambda.command.context import Context, Result
 from pypi_lambda.manage.projects import get_private, parse_reason
 
@@ -181,19 +182,10 @@ def _find_files(command: str, project: Project, version: str | None, filename: F
 
 def _files_of_version(field: str, project: Project, version: str) -> tuple[File, ...]:
     versions = list(dict.fromkeys(file.version for file in project.files.values()))
-    meant = {known for known in versions if _is_same(known, version)}
+    meant = {known for known in versions if is_same_version(known, version)}
     if not meant:
         raise InvalidValue(field, version, f"a version of {project.name!r}: {_named(versions)}")
     return tuple(file for file in project.files.values() if file.version in meant)
-
-
-def _is_same(known: str, version: str) -> bool:
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        return known == version or Version(known) == Version(version)
-    except InvalidVersion:  # some old ones are none
-        return False
 
 
 def _named(names: list[Filename] | list[str]) -> str:

@@ -10,7 +10,7 @@ from indexer.derive.rebuild import rebuild
 from indexer.distributions.distribution import Distribution as Found
 from indexer.distributions.distribution import parse_filename
 from indexer.log.events import Change, FileRemoved
-from indexer.log.identity import find_same, is_withdrawn, slot_of, version_key
+from indexer.log.identity import find_same, is_withdrawn, slot_of
 from indexer.log.log import ORIGIN, Log
 from indexer.names import Filename, ProjectName
 from indexer.publication.candidate import Candidate
@@ -18,6 +18,7 @@ from indexer.simple.page import Renderer
 from indexer.store.folder import FolderStore
 from indexer.upkeep.adopt import adopt
 from indexer.value import replace
+from indexer.version import version_key
 from pypi_lambda.access.records import User
 from pypi_lambda.http.faults import Conflict
 from tests.pypi_lambda.publish.test_upload import is_commit, publisher

@@ -109,6 +109,14 @@ def test_versions_are_compared_as_versions(versions: list[str], files: list[tupl
     ]
 
 
+def test_endless_version() -> None:
+    """A version of thousands of digits, which Python refuses to read as a number, costs nobody the page."""
+    files = [{"filename": "a_b-1.0.tar.gz"}, {"filename": "a_b-2.0.tar.gz"}]
+    page: dict[str, Any] = {"versions": ["9" * 5_000, "1", "2"], "files": files}
+    choice = Choice(filenames=frozenset({"a_b-1.0.tar.gz"}), held=1, until=None)
+    assert with_choice(ProjectName("a-b"), page, choice)["versions"] == ["1"]
+
+
 def test_absurd_times() -> None:
     """The end of all time, plus an age, is no fault."""
     page = upstream_page("9999-12-31T23:59:59.999999Z")

@@ -212,6 +212,10 @@ class TestRestore:
         ),
         ({"project": "demo", "version": "3"}, "invalid {}.version '3': a version of 'demo': 1.0, 2.0"),
         ({"project": "demo", "version": "not a version"}, "invalid {}.version 'not a version': a version of 'demo':"),
+        (
+            {"project": "demo", "version": "9" * 5_000},
+            "invalid {}.version '" + "9" * 199 + "…: a version of 'demo': 1.0, 2.0",
+        ),
         ({"project": "demo", "filename": "demo-3.whl"}, "invalid {}.filename 'demo-3.whl': a file of 'demo': demo-1.0"),
         (
             {"project": "demo", "version": "1.0", "filename": "demo-2.0.tar.gz"},
