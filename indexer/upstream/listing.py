@@ -169,10 +169,11 @@ def _read_entry(project: ProjectName, entry: object, url: str) -> tuple[dict[str
     if not proves(hashes):
         file[UNVERIFIED] = True
     is_wheel = filename.endswith(".whl")
-    metadata = _metadata(entry) if not is_wheel or is_wheel_of(project, filename) else None
+    is_ours = is_wheel and is_wheel_of(project, filename)
+    metadata = _metadata(entry) if is_ours or not is_wheel else None
     if metadata:
         file["core-metadata"] = metadata
-    elif is_wheel and is_wheel_of(project, filename):
+    elif is_ours:
         file = advertised(file)
     elif metadata is False:
         file["core-metadata"] = False
