@@ -6,7 +6,7 @@ being compressed again. Those of the upstream's names that are private here, or 
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Protocol
 
@@ -79,19 +79,29 @@ def put_entries(store: ObjectStore, names_sha256: str, extension: str, selection
     Raises:
         Missing, CorruptObject: the list of names is lost.
     """
+    return _put_entries(store, names_sha256, [extension], selection)[extension]
+
+
+def _put_entries(
+    store: ObjectStore, names_sha256: str, extensions: Iterable[str], selection: Selection | None
+) -> Mapping[str, bytes]:
+    names = _listed_names(store, names_sha256, selection)
+    bodies = {extension: encode_blocks(names, ROOT_TEXTS[extension]) for extension in extensions}
+    for extension, body in bodies.items():
+        store.put(entries_key(names_sha256, extension, selection), body)
+    return bodies
+
+
+def _listed_names(store: ObjectStore, names_sha256: str, selection: Selection | None) -> list[ProjectName]:
     names = get_names(store, names_sha256)
-    if selection is not None and selection.names_tag:
-        names = list(filter(selection.lists, names))
-    body = encode_blocks(names, ROOT_TEXTS[extension])
-    store.put(entries_key(names_sha256, extension, selection), body)
-    return body
+    return list(filter(selection.lists, names)) if selection is not None and selection.names_tag else names
 
 
 def put_missing_entries(store: ObjectStore, names_sha256: str, selection: Selection | None = None) -> None:
     """Have the entries stored in both formats."""
-    for extension in ROOT_TEXTS:
-        if store.stat(entries_key(names_sha256, extension, selection)) is None:
-            put_entries(store, names_sha256, extension, selection)
+    missing = [each for each in ROOT_TEXTS if store.stat(entries_key(names_sha256, each, selection)) is None]
+    if missing:
+        _put_entries(store, names_sha256, missing, selection)
 
 
 def repair_root(store: ObjectStore, snapshot: Snapshot, selection: Selection | None = None) -> None:
@@ -99,8 +109,7 @@ def repair_root(store: ObjectStore, snapshot: Snapshot, selection: Selection | N
     if snapshot.upstream is None:
         return
     try:
-        for extension in ROOT_TEXTS:
-            put_entries(store, snapshot.upstream.names_sha256, extension, selection)
+        _put_entries(store, snapshot.upstream.names_sha256, ROOT_TEXTS, selection)
     except (Missing, CorruptObject) as fault:
         logger.warning("%s; the root listing shows private projects only until the next reindex", fault)
 
@@ -125,9 +134,7 @@ def get_entries(
 
 def is_whole(store: ObjectStore, body: bytes, names_sha256: str, extension: str, selection: Selection | None) -> bool:
     """Tell whether stored entries are those of the upstream's names."""
-    names = get_names(store, names_sha256)
-    if selection is not None and selection.names_tag:
-        names = list(filter(selection.lists, names))
+    names = _listed_names(store, names_sha256, selection)
     try:
         return are_blocks_of(decode_blocks("", body), names, ROOT_TEXTS[extension])
     except CorruptObject:
