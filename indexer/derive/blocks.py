@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from hashlib import blake2b
 from operator import attrgetter
 
-from indexer.derive.deflate import Part, join_parts, pack_part, shift_crc, text_of
+from indexer.derive.deflate import EMPTY, Part, join_parts, pack_part, shift_crc, text_of
 from indexer.errors import CorruptObject
 from indexer.json_bytes import decode_json, encode_json
 from indexer.names import ProjectName
@@ -98,7 +98,7 @@ class Blocks:
 
     def _run(self, start: int, end: int) -> Part:
         if start >= end:
-            return Part(body=b"", size=0, crc=0)
+            return EMPTY
         size = sum(block.size for block in self.blocks[start:end])
         before = self.blocks[start - 1].crc if start else 0
         return Part(

@@ -54,20 +54,23 @@ def text_of(body: bytes | memoryview) -> Iterator[bytes]:
 def join_parts(parts: Iterable[Part]) -> Part:
     """Return the parts as one."""
     found = list(parts)
-    crc = 0
-    for part in found:
-        crc = shift_crc(crc, part.size) ^ part.crc
-    return Part(body=b"".join([part.body for part in found]), size=sum(part.size for part in found), crc=crc)
+    body = b"".join([part.body for part in found])
+    return Part(body=body, size=sum(part.size for part in found), crc=_crc_of(found))
 
 
 def gzip_member(parts: Iterable[Part]) -> tuple[bytes, ...]:
     """Return one gzip member with these parts, in pieces: the parts' bytes are not copied."""
     found = list(parts)
-    crc = 0
-    for part in found:
-        crc = shift_crc(crc, part.size) ^ part.crc
+    crc = _crc_of(found).to_bytes(4, "little")
     size = sum(part.size for part in found) & 0xFFFFFFFF  # "modulo 2^32"
-    return (_HEADER, *(part.body for part in found), _END + crc.to_bytes(4, "little") + size.to_bytes(4, "little"))
+    return (_HEADER, *(part.body for part in found), _END + crc + size.to_bytes(4, "little"))
+
+
+def _crc_of(parts: Iterable[Part]) -> int:
+    crc = 0
+    for part in parts:
+        crc = shift_crc(crc, part.size) ^ part.crc
+    return crc
 
 
 def shift_crc(crc: int, size: int) -> int:
