@@ -15,6 +15,7 @@ from typing import IO, Protocol
 
 from indexer.archives.archive import (
     MAX_MEMBERS,
+    MAX_RATIO,
     MAX_TEXT_BYTES,
     RATIO_FREE_BYTES,
     Contents,
@@ -29,7 +30,6 @@ from indexer.archives.archive import (
 from indexer.value import value
 
 MAX_UNPACKED_BYTES = 1_073_741_824  # 1 GiB: it has to be inflated to its end to be known complete: up to 4 s of CPU
-MAX_RATIO = 100  # deflate reaches 1,032 on zeros; source and data stay under 20
 # All that describes members, but for the plain header of 512 bytes: 80 bytes for each of 100,000, or 2,000 headers of
 # macOS' extended attributes.
 MAX_EXTENDED_BYTES = 8_388_608
