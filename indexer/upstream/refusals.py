@@ -29,7 +29,7 @@ def find_reason(content_type: str, body: bytes, phrase: str, *, secrets: Iterabl
     Args:
         body: its beginning.
         phrase: of the status line.
-        secrets: what must not be repeated.
+        secrets: patterns of what must not be repeated.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     text = body.decode("utf-8", "replace")
@@ -61,7 +61,7 @@ def _said_in_json(text: str) -> str:
 
 def _shown(text: str, secrets: Iterable[str]) -> str | None:
     for secret in secrets:
-        text = text.replace(secret, "…")
+        text = re.sub(secret, "…", text)
     text = "".join([mark if mark.isprintable() else " " for mark in text])
     text = " ".join(_PATH.sub("…", _ADDRESS.sub("…", text)).split())
     words = re.findall(r"\w+", text.lower())

@@ -33,13 +33,16 @@ class IndexUrl:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What of the credentials must not be repeated to anybody: as they are sent, and the password or token."""
+        """Patterns of what must not be repeated to anybody: the credentials as sent, password or token, user name."""
         if self.authorization is None:
             return ()
         encoded = self.authorization.removeprefix("Basic ")
         username, _, password = base64.b64decode(encoded).decode("utf-8", "replace").partition(":")
         secret = password or username
-        return (encoded, secret, quote(secret, safe="")) if secret else (encoded,)
+        texts = (encoded, secret, quote(secret, safe="")) if secret else (encoded,)
+        # A name may be a letter or a usual word: it goes where it is a word.
+        name = (rf"(?<!\w){re.escape(username)}(?!\w)",) if username else ()
+        return (*map(re.escape, texts), *name)
 
 
 def parse_index_url(raw: str, *, source: str = "UPSTREAM_INDEX_URL") -> IndexUrl:

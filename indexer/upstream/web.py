@@ -46,7 +46,7 @@ class Answer:
 
     Attributes:
         url: where it came from after all redirects, without credentials.
-        secrets: what we sent, and must not be shown to anybody.
+        secrets: patterns of what we sent, and must not be shown to anybody.
     """
 
     url: str

@@ -4,19 +4,21 @@ Each row says what stands at the file on the upstream's page, and what is served
 what a client would have compared.
 """
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b, md5, sha1
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import orjson
 import pytest
 
 from tests.support.apps import HTML, JSON, Site, running_site
 from tests.support.distributions import make_wheel
-from tests.support.fake_upstream import JSON_TYPE
+from tests.support.fake_upstream import JSON_TYPE, FakeUpstream
 
 WHEEL = make_wheel("six", "1.0")
 SHA, UPPER = WHEEL.sha256, WHEEL.sha256.upper()
@@ -347,3 +349,23 @@ def test_a_firewall(tmp_path: Path, answer: dict[str, Any], status: int, text: s
             found = site.get(address)
             assert (found.status, text in found.text) == (status, True), found.text
         assert site.get(PAGE).status == 200
+
+
+@pytest.mark.parametrize(
+    ("credentials", "shown"),
+    [
+        ("ci:s3cr3t-%2Fword", "'…' with …, … and … may not read circles"),
+        ("s3cr3t-%2Fword", "'ci' with …, … and … may not read circles"),
+    ],
+    ids=["name and password", "a token"],
+)
+def test_a_firewall_that_repeats_credentials(tmp_path: Path, credentials: str, shown: str) -> None:
+    """A reason is passed on without what we sent: neither user name nor password or token, in whatever form."""
+    said = b"'ci' with s3cr3t-/word, s3cr3t-%2Fword and %s may not read circles"
+    with FakeUpstream() as upstream:
+        index = upstream.url.replace("://", f"://{credentials}@")
+        with running_site(tmp_path, upstream_index_url=index) as site:
+            body = said.replace(b"%s", b64encode(unquote_to_bytes(credentials) + b":" * (":" not in credentials)))
+            upstream.override(PAGE, status=403, body=body, headers={"Content-Type": "text/plain"})
+            answer = site.get(PAGE)
+            assert (answer.status, shown in answer.text) == (403, True), answer.text
