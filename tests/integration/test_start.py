@@ -110,6 +110,24 @@ def test_the_list_is_not_read_again_by_a_restart(place: Place, upstream: FakeUps
     assert upstream.requests == asked
 
 
+@on_a_folder
+def test_files_at_a_private_address(place: Place, logs: Path) -> None:
+    """The reading of the first list says it, with the cure; so do the next start and health, until it is set."""
+    wheel, host = make_wheel("six", "1.0"), "127.0.0.2"  # loopback, and not where the upstream is
+    advice = f"set UPSTREAM_PRIVATE_HOSTS={host} to allow that"
+    with FakeUpstream() as upstream:
+        upstream.add(wheel, url=f"http://{host}:9/files/{wheel.filename}")
+        with serving(place, logs, upstream=upstream.url) as first:
+            first.await_reindexed()
+            eventually(lambda: advice in first.log)
+            user = first.user
+        with serving(place, logs, upstream=upstream.url, user=user) as second:
+            assert advice in second.log
+            assert advice in second.get("/health").text
+        with serving(place, logs, upstream=upstream.url, user=user, UPSTREAM_PRIVATE_HOSTS=host) as third:
+            assert advice not in third.log + third.get("/health").text
+
+
 def test_without_settings_the_index_lies_in_data(tmp_path: Path, upstream: FakeUpstream, logs: Path) -> None:
     """With no BUCKET the index is the folder `data` of the working directory."""
     with serving(Place(environ={}), logs, upstream=upstream.url, cwd=tmp_path) as server:

@@ -12,7 +12,7 @@ import pytest
 
 from indexer.errors import InvalidValue, UnknownVersion
 from indexer.frame import pack, unpack
-from indexer.keys import SNAPSHOT_KEY
+from indexer.keys import SNAPSHOT_KEY, user_key
 from indexer.names import ProjectName
 from indexer.store.base import ObjectStore
 from indexer.store.s3 import S3Store
@@ -22,8 +22,10 @@ from pypi_lambda.app.service import make_service
 from pypi_lambda.clock import utc_now
 from pypi_lambda.mirror.examiner import MirrorExaminer
 from tests.support.adversary import Adversary, Fault, Mischief
+from tests.support.apps import READER
 from tests.support.builders import added, contents
 from tests.support.distributions import make_metadata
+from tests.support.mirrors import eventually
 from tests.support.servers import BUCKET
 from tests.support.whole_index import SDIST, SIX, WHEEL, WholeIndex, ask_for_six, whole_index
 
@@ -145,6 +147,19 @@ def test_what_may_be_gone_is_no_damage(index: WholeIndex, kind: str) -> None:
         "check": {index.keys["mirrored page"], index.keys["sources"]},
     }
     assert named(done, "note", "orphan") == expected.get(kind, set())
+
+
+def test_a_record_with_a_verifier(tmp_path: Path) -> None:
+    """What a right password leaves in a record is no damage, and stays; rights that are altered beside it are."""
+    key = user_key(READER[0])
+    with whole_index(tmp_path, password_key=bytes(range(32))) as index:
+        assert index.site.get("/simple/", user=READER).status == 200
+        eventually(lambda: b'"verifier"' in index.store.get(key).body)
+        before = index.store.get(key).body
+        assert index.run("verify", deep=True, repair=True)["findings"] == []
+        assert index.store.get(key).body == before
+        index.store.put(key, before.replace(b'"upload":false', b'"upload":true'))
+        assert named(index.run("verify", deep=True), "truth") == {key}
 
 
 @pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)

@@ -356,6 +356,9 @@ class TestTheLegacyKey:
             pages = [site.get(f"{base}/simple/{name}/", accept=JSON) for name in ("demo", "six")]
             stored = [site.store.get(stat.key).body for stat in site.store.list("") if stat.key.endswith(".json.gz")]
         assert [page.status for page in pages] == [200, 200]
+        assert all('"core-metadata"' in page.text for page in pages)
+        # What is too young was not there then.
+        assert ("_held-back" in pages[1].text) is (settings == self.AGED and base == "")
         assert "dist-info-metadata" not in "".join(page.text for page in pages)
         assert all(b"dist-info-metadata" not in decompress("", body) for body in stored)
 

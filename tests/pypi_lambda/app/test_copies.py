@@ -20,10 +20,15 @@ from indexer.store.folder import FolderStore
 from indexer.store.s3 import S3Store
 from indexer.value import replace
 from pypi_lambda.app.copies import Copies
+from pypi_lambda.clock import utc_now
 from pypi_lambda.http.headers import Format
 from pypi_lambda.http.model import Request, Response
 from pypi_lambda.view.index import page_of
-from tests.support.builders import contents, file, project, request, root_html, root_json
+from tests.pypi_lambda.app.test_page_delivery import SigningStore
+from tests.support.apps import UPLOADER, running_site
+from tests.support.builders import basic, contents, file, project, request, root_html, root_json
+from tests.support.distributions import make_wheel
+from tests.support.fake_upstream import UPLOAD_TIME
 from tests.support.servers import BUCKET, S3Server
 
 DEMO = ProjectName("demo")
@@ -104,6 +109,25 @@ def test_json(store: ObjectStore) -> None:
 
 def _without_url(file: Any) -> dict[str, Any]:
     return {name: value for name, value in file.items() if name != "url"}
+
+
+@pytest.mark.parametrize("base", ["", "/at/%Y-%m-%dT%H:%M:%S.%fZ"], ids=["now", "at"])
+@pytest.mark.parametrize("days", [0.0, 1.0], ids=["whole", "held back"])
+@pytest.mark.parametrize("said", [True, False, {"sha256": "ab" * 32}], ids=["true", "false", "a digest"])
+def test_the_legacy_key(tmp_path: Path, said: Any, days: float, base: str) -> None:
+    """No copy has `dist-info-metadata`, which ends pip 22.3 to 23.1.2: of a private page or of a mirrored one."""
+    store = SigningStore(tmp_path)
+    with running_site(tmp_path, store=store, upstream_min_age_days=days) as site:
+        assert site.upload(make_wheel("demo", "1.0")).status == 200
+        for version, uploaded in (("1.0", UPLOAD_TIME), ("2.0", "2999-01-01T00:00:00Z")):
+            wheel = make_wheel("six", version)
+            site.upstream.add(wheel, upload_time=uploaded, dist_info_metadata=said, core_metadata=said)
+        headers = {"accept": Format.JSON.content_type, "authorization": basic(*UPLOADER)}
+        for name in ("demo", "six"):
+            path = f"{utc_now().strftime(base)}/simple/{name}/"
+            assert site.app(replace(asked(), path=path, headers=headers, response_limit=100)).status == 302
+    copies = [copy.decode() for copy in contents(store, COPIES).values()]
+    assert [("core-metadata" in copy, "dist-info-metadata" in copy) for copy in copies] == [(True, False)] * 2
 
 
 @pytest.mark.parametrize("page_format", [Format.HTML, Format.LEGACY_HTML])
