@@ -39,12 +39,12 @@ class Site:
 
 
 @contextmanager
-def running_site(folder: Path) -> Iterator[Site]:
+def running_site(folder: Path, *, logging_format: str = "text") -> Iterator[Site]:
     """Run the index in a folder while the block runs, with all that the scenarios need."""
     place = Place(environ={"BUCKET": f"file://{folder / 'data'}"})
     with FakeUpstream() as upstream:
         publish_upstream(upstream)
-        with serving(place, folder, upstream=upstream.url) as server:
+        with serving(place, folder, upstream=upstream.url, LOGGING_FORMAT=logging_format) as server:
             server.await_reindexed()
             for distribution in PRIVATE:
                 response = server.upload(distribution)
